@@ -1,0 +1,74 @@
+import { BlockList, isIP, isIPv4, isIPv6 } from 'node:net';
+import { InvalidOptionError } from '../errors.ts';
+import { normaliseIp } from './address.ts';
+
+/** An IPv4 address inside IPv6 stands behind 96 bits that are the same for all of them. */
+const MAPPED_BITS = 96;
+
+/**
+ * The addresses that may connect: single ones and CIDR ranges, IPv4 and IPv6. An empty list lets
+ * everyone in. An IPv4 address inside IPv6 (`::ffff:10.1.2.3`, as dual-stack listeners report it)
+ * counts as IPv4, both in the list and when it is asked for.
+ */
+export class AllowList {
+  readonly #open: boolean;
+  /** One list for each family: in a common one, `::/0` would match every IPv4 address too. */
+  readonly #ranges = { ipv4: new BlockList(), ipv6: new BlockList() };
+
+  /** @throws InvalidOptionError for `allow`, naming the first entry that is not an address or range */
+  constructor(entries: readonly string[]) {
+    this.#open = entries.length === 0;
+    for (const entry of entries) {
+      this.#add(entry);
+    }
+  }
+
+  /**
+   * Whether `ip` may connect. A peer without an address (a unix socket, or one that has already left)
+   * is let in only by an empty list.
+   */
+  allows(ip: string | undefined): boolean {
+    if (this.#open) {
+      return true;
+    }
+    if (ip === undefined || isIP(ip) === 0) {
+      return false;
+    }
+    const plain = normaliseIp(ip);
+    const family = familyOf(plain);
+    return this.#ranges[family].check(plain, family);
+  }
+
+  #add(entry: string): void {
+    const slash = entry.indexOf('/');
+    const address = slash === -1 ? entry : entry.slice(0, slash);
+    if (isIP(address) === 0 || address.includes('%')) {
+      throw new InvalidOptionError(
+        'allow',
+        `"${entry}" is not an IP address or range; write 10.0.0.0/8 or 2001:db8::1`,
+      );
+    }
+    const plain = normaliseIp(address);
+    const family = familyOf(plain);
+    if (slash === -1) {
+      this.#ranges[family].addAddress(plain, family);
+      return;
+    }
+    const skipped = isIPv6(address) && family === 'ipv4' ? MAPPED_BITS : 0;
+    this.#ranges[family].addSubnet(plain, parsePrefix(entry, slash, skipped, isIPv4(address) ? 32 : 128), family);
+  }
+}
+
+function familyOf(ip: string): 'ipv4' | 'ipv6' {
+  return isIPv4(ip) ? 'ipv4' : 'ipv6';
+}
+
+/** The number behind the slash as bits of the address that is left when `min` bits are skipped. */
+function parsePrefix(entry: string, slash: number, min: number, max: number): number {
+  const digits = entry.slice(slash + 1);
+  const bits = /^\d{1,3}$/.test(digits) ? Number(digits) : Number.NaN;
+  if (!(bits >= min && bits <= max)) {
+    throw new InvalidOptionError('allow', `"${entry}" has no valid prefix length; use a number from ${min} to ${max}`);
+  }
+  return bits - min;
+}

@@ -1,0 +1,75 @@
+import { RejectedError, type RejectCode } from '../errors.ts';
+
+/** The longest first delay, ms. Each further attempt doubles it. */
+const BASE_MS = 100;
+
+/** The shortest delay, ms: even the luckiest draw leaves the other side time to breathe. */
+const FLOOR_MS = 10;
+
+/** The longest delay after a failure that may mend itself (a restart, a cut line, a busy server), ms. */
+const SOON_MS = 1000;
+
+/** The longest delay after a refusal that only a person can mend, ms. */
+const LATE_MS = 30_000;
+
+const MAX_DELAY_MS: Record<RejectCode, number> = {
+  auth: LATE_MS,
+  version: LATE_MS,
+  tunnel: LATE_MS,
+  full: LATE_MS,
+  limit: LATE_MS,
+  busy: SOON_MS,
+};
+
+/** What may be chosen for a {@link Backoff}; tests pass their own `random`. */
+export interface BackoffOptions {
+  /** The longest first delay, ms; 100 if not given. */
+  readonly baseMs?: number;
+  /** A number from 0 up to but not including 1; `Math.random` if not given. */
+  readonly random?: () => number;
+}
+
+/**
+ * Exponential backoff with full jitter: each delay is drawn evenly between 10 ms and a ceiling that
+ * doubles with each attempt, so that many clients who lost the same server do not return together.
+ */
+export class Backoff {
+  readonly #baseMs: number;
+  readonly #random: () => number;
+  #attempt = 0;
+
+  constructor({ baseMs = BASE_MS, random = Math.random }: BackoffOptions = {}) {
+    this.#baseMs = baseMs;
+    this.#random = random;
+  }
+
+  /** How many delays were drawn since the start or the last {@link reset}. */
+  get attempt(): number {
+    return this.#attempt;
+  }
+
+  /**
+   * Counts a failed attempt and draws the delay before the next one, whole ms: never above `maxMs`,
+   * and never below 10 unless `maxMs` is.
+   */
+  next(maxMs: number): number {
+    const ceiling = Math.min(maxMs, this.#baseMs * 2 ** this.#attempt);
+    const floor = Math.min(FLOOR_MS, ceiling);
+    this.#attempt += 1;
+    return Math.floor(floor + this.#random() * (ceiling - floor));
+  }
+
+  /** Starts over after a success. */
+  reset(): void {
+    this.#attempt = 0;
+  }
+}
+
+/**
+ * The longest delay that suits the failure, ms, for {@link Backoff.next}: 30 s after a refusal that
+ * only a person can mend, 1 s after all else. If the refuser named a time to wait
+ * (`RejectedError.retryAfterMs`), the caller waits at least that long.
+ */
+export function maxDelayFor(error: unknown): number {
+  return error instanceof RejectedError ? MAX_DELAY_MS[error.reason] : SOON_MS;
+}
