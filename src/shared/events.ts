@@ -1,0 +1,50 @@
+/** Typed events that also reach `node:diagnostics_channel`, and that cost nothing while nobody listens. */
+import diagnostics from 'node:diagnostics_channel';
+import { EventEmitter } from 'node:events';
+
+/** Events by name, each with one argument: a plain object. */
+type MessageMap<M> = { readonly [K in keyof M]: [object] };
+
+/** The channels of one source, by event. Shared by all its instances: a channel is global anyway. */
+const channels = new Map<string, diagnostics.Channel>();
+
+function channelOf(source: string, event: string): diagnostics.Channel {
+  const name = `poold:${source}:${event}`;
+  let channel = channels.get(name);
+  if (channel === undefined) channels.set(name, (channel = diagnostics.channel(name)));
+  return channel;
+}
+
+/**
+ * An emitter whose events also go to the channel `poold:<source>:<event>`. Whoever emits often asks {@link heard}
+ * first, so that an event nobody hears costs no object.
+ */
+export class Events<M extends MessageMap<M>> extends EventEmitter<M> {
+  readonly #source: string;
+
+  constructor(source: string) {
+    super();
+    this.#source = source;
+  }
+
+  /** Whether anybody would hear this event. */
+  protected heard(event: keyof M & string): boolean {
+    return (this as EventEmitter).listenerCount(event) > 0 || channelOf(this.#source, event).hasSubscribers;
+  }
+
+  /**
+   * Tells the listeners and the channel. What a listener throws is thrown on where no connection's handler is on the
+   * stack, so that it breaks nothing here.
+   */
+  protected tell<K extends keyof M & string>(event: K, message: M[K][0]): void {
+    try {
+      (this as EventEmitter).emit(event, message);
+    } catch (error) {
+      queueMicrotask(() => {
+        throw error;
+      });
+    }
+    const channel = channelOf(this.#source, event);
+    if (channel.hasSubscribers) channel.publish(message);
+  }
+}

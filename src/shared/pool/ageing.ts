@@ -1,0 +1,41 @@
+/** What age does to the connections of a pool. Called by the housekeeper; decides, and lets the pool act. */
+import type { CloseReason } from '../close-reason.ts';
+import type { Bag } from './bag.ts';
+import type { Entry } from './entry.ts';
+import type { PoolConnection } from './pool-connection.ts';
+import type { CheckedPoolOptions } from './pool-options.ts';
+
+type Limits = Pick<CheckedPoolOptions, 'claimTimeoutMs' | 'idleTimeoutMs' | 'leakThresholdMs'>;
+
+/** A connection that is too old, and why. */
+export interface Aged<T extends PoolConnection> {
+  readonly entry: Entry<T>;
+  readonly reason: Extract<CloseReason, 'unclaimed' | 'max-lifetime' | 'idle-timeout'>;
+}
+
+/** The claimed, expired and surplus connections at `now`; whatever is idle above `capacity` is surplus. */
+export function* findAged<T extends PoolConnection>(
+  bag: Bag<T>,
+  { claimTimeoutMs, idleTimeoutMs }: Limits,
+  capacity: number,
+  now: number,
+): Generator<Aged<T>, void> {
+  for (const entry of bag.claimedFromOldest()) {
+    if (entry.since + claimTimeoutMs > now) break;
+    yield { entry, reason: 'unclaimed' };
+  }
+  let surplus = idleTimeoutMs === 0 ? 0 : bag.idle - capacity;
+  for (const entry of bag.idleFromOldest()) {
+    if (entry.expiresAt <= now) yield { entry, reason: 'max-lifetime' };
+    else if (surplus > 0 && entry.since + idleTimeoutMs <= now) yield { entry, reason: 'idle-timeout' };
+    else continue;
+    surplus -= 1;
+  }
+}
+
+/** The leases that are out for longer than the leak threshold. */
+export function findLeaks<T extends PoolConnection>(bag: Bag<T>, { leakThresholdMs }: Limits, now: number) {
+  if (leakThresholdMs === 0) return [];
+  const leases = bag.all().flatMap(({ lease }) => lease ?? []);
+  return leases.filter((lease) => lease.acquiredAt + leakThresholdMs <= now);
+}

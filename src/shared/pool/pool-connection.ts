@@ -1,0 +1,42 @@
+/** What the pool core asks of a connection: it may be a tunnel session, a raw socket, a database client. */
+import type { CloseReason } from '../close-reason.ts';
+
+/** Why `put` closed a connection instead of keeping it. */
+export type PutRefusal = Extract<
+  CloseReason,
+  | 'stale'
+  | 'unread'
+  | 'unfinished'
+  | 'draining'
+  | 'duplicate-id'
+  | 'pool-full'
+  | 'pool-closed'
+  | 'max-lifetime'
+  | 'peer-closed'
+>;
+
+/** A connection as the core sees it. Only the first three members are required. */
+export interface PoolConnection {
+  /** Closed already, by whichever side. */
+  readonly closed: boolean;
+  /** Closes at once and for good; a second call does nothing. */
+  close(reason: CloseReason): void;
+  /**
+   * Registers the one listener that hears, once, that the connection has closed. The pool calls it when it takes the
+   * connection in; a connection that closes itself says why.
+   */
+  onClose(listener: (reason: CloseReason) => void): void;
+  /**
+   * Says goodbye to an idle connection politely, so that a peer that is just about to use it loses nothing, and closes
+   * it soon after. Without it the pool calls {@link close}.
+   */
+  retire?(reason: CloseReason): void;
+  /** Why it cannot be idle now; undefined when it can. Judged when it is put. */
+  refusal?(): 'unfinished' | 'draining' | undefined;
+  /** Bytes have arrived that nobody has read. */
+  readonly unread?: boolean;
+  /** It is idle from now on: watch it, and call `onUnread` when bytes arrive. */
+  park?(onUnread: () => void): void;
+  /** It is handed out: stop watching, leave every byte to the new holder. */
+  unpark?(): void;
+}
