@@ -1,0 +1,167 @@
+/**
+ * Carries a visit: what comes from a socket goes into the visit and back, each direction ends by itself, and whoever
+ * breaks off is told to the other. It never reads faster than the other side drains.
+ */
+import type { Duplex } from 'node:stream';
+import type { StallWatch, Watched } from './stall-watch.ts';
+
+/** The visit's end as a relay needs it; `Visit` is one. */
+export interface RelayVisit {
+  handler: RelayHandler;
+  readonly bytesIn: number;
+  readonly bytesOut: number;
+  write(chunk: Buffer): boolean;
+  end(): void;
+  reset(code: number, message?: string): void;
+  pause(): void;
+  resume(): void;
+}
+
+/** What the relay hears from the visit. */
+export interface RelayHandler {
+  onOpened(): void;
+  onData(piece: Buffer): void;
+  onEnd(): void;
+  onReset(error: Error): void;
+  onDrain(): void;
+}
+
+/** The socket's end: a TCP socket, whose abort can be passed on as an abort, or any Duplex. */
+export type RelaySocket = Duplex & { resetAndDestroy?(): unknown };
+
+/** How a relay ended: both directions done, the visit reset, the socket broken, or no byte moved for too long. */
+export type RelayEnd = 'done' | 'reset' | 'broken' | 'stalled';
+
+export interface RelayOptions {
+  readonly socket: RelaySocket;
+  readonly visit: RelayVisit;
+  /** RESET codes for a socket that breaks off (`error` says how, if anything does), and for a stall. */
+  readonly brokenCode: (error: Error | undefined) => number;
+  readonly stalledCode: number;
+  readonly stallWatch: StallWatch;
+  /** The visit's OPENED has come. */
+  readonly onOpened?: (() => void) | undefined;
+  /** Called once, when the socket has closed. `error` is what broke it. */
+  readonly onEnd: (end: RelayEnd, error: Error | undefined) => void;
+}
+
+const kRelay = Symbol('relay');
+type Carried = RelaySocket & { [kRelay]: Relay };
+
+export class Relay implements RelayHandler, Watched {
+  readonly #options: RelayOptions;
+  readonly #socket: RelaySocket;
+  readonly #visit: RelayVisit;
+  #sentEnd = false;
+  #gotEnd = false;
+  #end: RelayEnd = 'done';
+  #error: Error | undefined;
+
+  /** Starts at once; the relay owns the socket from here on. */
+  constructor(options: RelayOptions) {
+    const { socket, visit, stallWatch } = options;
+    this.#options = options;
+    this.#socket = socket;
+    this.#visit = visit;
+    (socket as Carried)[kRelay] = this;
+    socket.on('error', socketError).on('close', socketClose).on('end', socketEnd).on('drain', socketDrain);
+    visit.handler = this;
+    socket.on('data', socketData);
+    stallWatch.add(this);
+  }
+
+  onOpened(): void {
+    this.#options.onOpened?.();
+  }
+
+  onData(piece: Buffer): void {
+    if (!this.#socket.write(piece)) this.#visit.pause();
+  }
+
+  onEnd(): void {
+    this.#gotEnd = true;
+    this.#socket.end();
+  }
+
+  onReset(error: Error): void {
+    this.#break('reset', error);
+  }
+
+  onDrain(): void {
+    this.#socket.resume();
+  }
+
+  /** What has left this side in both directions; undefined while neither direction is blocked. */
+  get progress(): number | undefined {
+    const { writableLength } = this.#socket;
+    if (writableLength === 0 && !this.#socket.isPaused()) return undefined;
+    return this.#visit.bytesIn + this.#visit.bytesOut - writableLength;
+  }
+
+  stalled(): void {
+    this.#visit.reset(this.#options.stalledCode);
+    this.#break('stalled', undefined);
+  }
+
+  /** Abandons the visit from this side, for instance at the end of a grace period. */
+  abort(code: number, message: string): void {
+    this.#visit.reset(code, message);
+    this.#break('broken', undefined);
+  }
+
+  /** @internal */
+  socketData(chunk: Buffer): void {
+    if (!this.#visit.write(chunk)) this.#socket.pause();
+  }
+
+  /** @internal */
+  socketEnd(): void {
+    this.#sentEnd = true;
+    this.#visit.end();
+  }
+
+  /** @internal */
+  socketDrain(): void {
+    this.#visit.resume();
+  }
+
+  /** @internal */
+  socketError(error: Error): void {
+    this.#error ??= error;
+  }
+
+  /** @internal */
+  socketClosed(): void {
+    this.#options.stallWatch.delete(this);
+    if (this.#end === 'done' && !(this.#sentEnd && this.#gotEnd)) {
+      this.#end = 'broken';
+      this.#visit.reset(this.#options.brokenCode(this.#error));
+    }
+    this.#options.onEnd(this.#end, this.#error);
+  }
+
+  #break(end: RelayEnd, error: Error | undefined): void {
+    if (this.#socket.destroyed) return;
+    this.#end = end;
+    this.#error ??= error;
+    if (this.#socket.resetAndDestroy === undefined) this.#socket.destroy();
+    else this.#socket.resetAndDestroy();
+  }
+}
+
+// Shared by all relays, so that a visit allocates no listeners of its own.
+function socketData(this: Carried, chunk: Buffer): void {
+  this[kRelay].socketData(chunk);
+}
+function socketEnd(this: Carried): void {
+  this[kRelay].socketEnd();
+}
+function socketDrain(this: Carried): void {
+  this[kRelay].socketDrain();
+}
+function socketError(this: Carried, error: Error): void {
+  this[kRelay].socketError(error);
+}
+function socketClose(this: Carried): void {
+  this[kRelay].socketClosed();
+}

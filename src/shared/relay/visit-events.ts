@@ -1,0 +1,41 @@
+/** What both ends of a tunnel tell about visits. */
+import type { PooldError } from '../errors.ts';
+import type { RelayEnd } from './relay.ts';
+
+/** A visit, by where its visitor came from and the connection that carries it. */
+export interface VisitEvent {
+  /** The visitor, `ip:port`. */
+  readonly remote: string;
+  /** The pooled connection's ID, the same at both ends. */
+  readonly id: string;
+}
+
+/** A visit began. On a server, `waitedMs` is how long the visitor waited for a connection. */
+export interface VisitOpenedEvent extends VisitEvent {
+  readonly waitedMs: number;
+}
+
+/** A visit is over, and its visitor's or target's socket is closed. */
+export interface VisitClosedEvent extends VisitEvent {
+  /** Payload bytes from and to the other side of the tunnel. */
+  readonly bytesIn: number;
+  readonly bytesOut: number;
+  readonly durationMs: number;
+  readonly reason: RelayEnd;
+  /** What broke it, where something did. */
+  readonly error: Error | undefined;
+}
+
+/** A visitor was turned away: nothing was idle in time, the queue was full, or the pool closed. */
+export interface VisitRefusedEvent {
+  readonly remote: string;
+  readonly waitedMs: number;
+  readonly error: unknown;
+}
+
+export interface VisitEventMap {
+  visitOpened: [VisitOpenedEvent];
+  visitClosed: [VisitClosedEvent];
+  visitRefused: [VisitRefusedEvent];
+  fault: [{ readonly error: PooldError }];
+}

@@ -1,0 +1,189 @@
+/**
+ * The greeting behind the tag: CHALLENGE → HELLO → WELCOME or REJECT. Pure: payloads in, payloads out. Nobody is
+ * trusted before the proof, the server no more than the client (docs/protocol.md, "Authentication").
+ */
+import { randomBytes } from 'node:crypto';
+import { ProtocolError, RejectedError } from '../errors.ts';
+import { encodeFrame } from '../wire/encode.ts';
+import { FrameType, PROTOCOL_VERSION } from '../wire/frame.ts';
+import {
+  decodeChallenge,
+  decodeHello,
+  decodeReject,
+  decodeWelcome,
+  encodeChallenge,
+  encodeHello,
+  encodeHelloJson,
+  encodeReject,
+  encodeWelcome,
+  encodeWelcomeJson,
+  type Hello,
+  type HelloInfo,
+  NONCE_BYTES,
+  type Settings,
+} from '../wire/messages.ts';
+import { clientProof, proofsEqual, serverProof, type Transcript } from '../wire/proof.ts';
+import type { SessionRole } from './session-state.ts';
+import type { TokenRing } from './token-ring.ts';
+
+/** What the greeting of one connection is bound to. */
+export interface Channel {
+  /** The tag's bytes as they went over the wire. */
+  readonly tag: Buffer;
+  /** TLS is on. */
+  readonly secure: boolean;
+  /** The TLS exporter's 32 bytes; zeros without TLS. */
+  readonly binding: Buffer;
+}
+
+/** A greeting that came to its end: what both sides know of each other now. */
+export interface Greeted {
+  readonly role: SessionRole;
+  readonly settings: Settings;
+  readonly tunnel: string;
+  /** The client process, 32 hex characters: the same on all its connections. */
+  readonly client: string;
+  readonly agent: string;
+}
+
+/** One side of a greeting. */
+export interface Greeting {
+  /** The frame types that may come now. */
+  readonly expects: readonly FrameType[];
+  /** Whether a failure is told to the other side as REJECT: by the server. */
+  readonly rejects: boolean;
+  /** The frame to send first, if this side speaks first. */
+  start(): Buffer | undefined;
+  /**
+   * Takes one payload of an expected type.
+   *
+   * @throws RejectedError, ProtocolError, BadSettingsError when the greeting has failed
+   */
+  receive(type: FrameType, payload: Buffer): { readonly reply?: Buffer; readonly greeted?: Greeted };
+}
+
+/** What the server decides about a client that has proved its token; throws RejectedError to turn it away. */
+export type Admit = (hello: Hello) => Settings;
+
+/** How a server greets. */
+export interface ServerGreetingOptions {
+  readonly channel: Channel;
+  readonly tokens: TokenRing;
+  /** Whether a tunnel of that name exists. */
+  readonly hasTunnel: (tunnel: string) => boolean;
+  readonly admit: Admit;
+}
+
+/** Said to everyone who fails to prove the token, whatever was wrong. */
+const NO_PROOF = 'the token is wrong, or unknown here; use the same token on both sides';
+
+/** The server's side: challenges, and judges the client's proof. */
+export class ServerGreeting implements Greeting {
+  readonly expects = [FrameType.hello];
+  readonly rejects = true;
+  readonly #options: ServerGreetingOptions;
+  readonly #challenge = encodeChallenge({ version: PROTOCOL_VERSION, nonce: randomBytes(NONCE_BYTES) });
+
+  constructor(options: ServerGreetingOptions) {
+    this.#options = options;
+  }
+
+  start(): Buffer {
+    return encodeFrame(FrameType.challenge, 0, this.#challenge);
+  }
+
+  receive(_type: FrameType, payload: Buffer): { reply: Buffer; greeted: Greeted } {
+    const hello = this.#read(payload);
+    const { channel, tokens, hasTunnel, admit } = this.#options;
+    const { tunnel, client, agent, kid } = hello;
+    const key = tokens.keyFor(kid, tunnel);
+    const transcript: Transcript = {
+      ...channel,
+      challenge: this.#challenge,
+      clientNonce: hello.nonce,
+      hello: hello.json,
+    };
+    if (key === undefined || !proofsEqual(clientProof(key, transcript), hello.proof)) {
+      throw new RejectedError('auth', NO_PROOF);
+    }
+    if (!hasTunnel(tunnel)) throw new RejectedError('tunnel', `there is no tunnel named ${tunnel} here`);
+    const settings = admit(hello);
+    const json = encodeWelcomeJson(settings);
+    const proof = serverProof(key, { ...transcript, welcome: json });
+    const role = settings.opener === 'server' ? 'opener' : 'acceptor';
+    return {
+      reply: encodeFrame(FrameType.welcome, 0, encodeWelcome(proof, json)),
+      greeted: { role, settings, tunnel, client, agent },
+    };
+  }
+
+  #read(payload: Buffer): Hello {
+    try {
+      return decodeHello(payload);
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error;
+      throw new RejectedError('version', error.message);
+    }
+  }
+}
+
+/** The REJECT frame for a client that is turned away. */
+export function rejectFrame({ reason, detail, retryAfterMs }: RejectedError): Buffer {
+  const reject = { code: reason, message: detail, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) };
+  return encodeFrame(FrameType.reject, 0, encodeReject(reject));
+}
+
+/** How a client greets. */
+export interface ClientGreetingOptions {
+  readonly channel: Channel;
+  readonly tokens: TokenRing;
+  readonly hello: Omit<HelloInfo, 'kid'>;
+}
+
+/** The client's side: proves first, then judges the server's proof. */
+export class ClientGreeting implements Greeting {
+  expects: readonly FrameType[] = [FrameType.challenge, FrameType.reject];
+  readonly rejects = false;
+  readonly #options: ClientGreetingOptions;
+  readonly #key: Buffer;
+  #transcript: Transcript | undefined;
+
+  constructor(options: ClientGreetingOptions) {
+    this.#options = options;
+    this.#key = options.tokens.keyFor(options.tokens.kid, options.hello.tunnel) as Buffer;
+  }
+
+  start(): undefined {
+    return undefined;
+  }
+
+  receive(type: FrameType, payload: Buffer): { reply?: Buffer; greeted?: Greeted } {
+    if (type === FrameType.challenge) return { reply: this.#hello(payload) };
+    if (type === FrameType.welcome) return { greeted: this.#welcome(payload) };
+    const { code, message, retryAfterMs } = decodeReject(payload);
+    throw new RejectedError(code, message, retryAfterMs);
+  }
+
+  #hello(challenge: Buffer): Buffer {
+    decodeChallenge(challenge);
+    const { channel, tokens, hello } = this.#options;
+    const clientNonce = randomBytes(NONCE_BYTES);
+    const json = encodeHelloJson({ ...hello, kid: tokens.kid });
+    this.#transcript = { ...channel, challenge: Buffer.from(challenge), clientNonce, hello: json };
+    this.expects = [FrameType.welcome, FrameType.reject];
+    return encodeFrame(FrameType.hello, 0, encodeHello(clientProof(this.#key, this.#transcript), clientNonce, json));
+  }
+
+  #welcome(payload: Buffer): Greeted {
+    const { proof, json, ...settings } = decodeWelcome(payload);
+    const transcript = { ...(this.#transcript as Transcript), welcome: json };
+    if (!proofsEqual(serverProof(this.#key, transcript), proof)) {
+      throw new ProtocolError(
+        'the server does not prove that it knows the token: it is another server, or somebody is in between',
+      );
+    }
+    const { tunnel, client, agent } = this.#options.hello;
+    const role = settings.opener === 'client' ? 'opener' : 'acceptor';
+    return { role, settings, tunnel, client, agent };
+  }
+}

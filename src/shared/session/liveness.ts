@@ -1,0 +1,112 @@
+/** Proves idle sessions alive, or finds out that they are not (docs/protocol.md, "Liveness"). */
+import type { Clock, Timer } from '../clock.ts';
+import type { Session } from './session.ts';
+
+export interface LivenessOptions {
+  readonly clock: Clock;
+  /** How long a session may be silent before it is asked, ms; 0 switches everything off. */
+  readonly keepAliveMs: number;
+  /** How long the answer may take, ms; during a visit, where the answer stands behind the visit's bytes: 0 for ever. */
+  readonly keepAliveTimeoutMs: number;
+  readonly stallTimeoutMs: number;
+  /** `ping` asks and waits for the answer: the dialling side. `reap` only waits, twice as long. */
+  readonly mode: 'ping' | 'reap';
+  /** Random numbers in [0, 1). */
+  readonly random: () => number;
+}
+
+/** How many looks fall into one interval, and the bounds of the time between two, ms. */
+const LOOKS = 10;
+const MIN_LOOK_MS = 50;
+const MAX_LOOK_MS = 1000;
+
+/** The part of the interval over which the first questions of sessions made together are spread. */
+const SPREAD = 0.3;
+
+interface Watch {
+  /** Extra patience of this session, subtracted from the interval, ms. */
+  readonly earlierMs: number;
+  /** When it was asked; undefined while no answer is due. */
+  askedAt: number | undefined;
+}
+
+/** One timer for all sessions of a pool. */
+export class Liveness {
+  readonly #options: LivenessOptions;
+  readonly #sessions = new Map<Session, Watch>();
+  #keepAliveMs: number;
+  #timer: Timer | undefined;
+
+  constructor(options: LivenessOptions) {
+    this.#options = options;
+    this.#keepAliveMs = options.keepAliveMs;
+  }
+
+  /** Asks at least as often as the server wants, ms; 0 has no say. */
+  limit(keepAliveMs: number): void {
+    if (keepAliveMs > 0 && this.#keepAliveMs > 0) this.#keepAliveMs = Math.min(this.#keepAliveMs, keepAliveMs);
+  }
+
+  add(session: Session): void {
+    if (this.#keepAliveMs === 0) return;
+    const earlierMs = this.#options.random() * SPREAD * this.#keepAliveMs;
+    this.#sessions.set(session, { earlierMs, askedAt: undefined });
+    this.#timer ??= this.#start();
+  }
+
+  delete(session: Session): void {
+    this.#sessions.delete(session);
+    if (this.#sessions.size === 0) this.stop();
+  }
+
+  /** Asks the idle sessions of a client now: another one of it does not answer. */
+  suspect(client: string): void {
+    const now = this.#options.clock.now();
+    for (const [session, watch] of this.#sessions) {
+      if (session.visit === undefined && session.greeted.client === client) this.#ask(session, watch, now);
+    }
+  }
+
+  stop(): void {
+    this.#options.clock.clearTimeout(this.#timer);
+    this.#timer = undefined;
+  }
+
+  #start(): Timer {
+    const period = Math.min(Math.max(this.#keepAliveMs / LOOKS, MIN_LOOK_MS), MAX_LOOK_MS);
+    const timer = this.#options.clock.setTimeout(() => {
+      this.#timer = this.#start();
+      this.#look();
+    }, period);
+    timer.unref?.();
+    return timer;
+  }
+
+  #look(): void {
+    const now = this.#options.clock.now();
+    for (const [session, watch] of [...this.#sessions]) {
+      if (watch.askedAt !== undefined && session.lastHeardAt >= watch.askedAt) watch.askedAt = undefined;
+      // A session that is not read, because its visit's receiver is slow, says nothing about its peer.
+      if (session.paused || (session.visit !== undefined && session.unsent > 0)) continue;
+      this.#judge(session, watch, now);
+    }
+  }
+
+  #judge(session: Session, watch: Watch, now: number): void {
+    const { mode, keepAliveTimeoutMs, stallTimeoutMs } = this.#options;
+    const patienceMs = session.visit === undefined ? keepAliveTimeoutMs : stallTimeoutMs || Infinity;
+    const silentMs = now - session.lastHeardAt;
+    if (watch.askedAt !== undefined) {
+      if (now - watch.askedAt >= patienceMs) session.close('keep-alive-timeout');
+    } else if (mode === 'reap') {
+      if (session.visit === undefined && silentMs >= 2 * this.#keepAliveMs) session.close('keep-alive-timeout');
+    } else if (silentMs >= this.#keepAliveMs - watch.earlierMs) {
+      this.#ask(session, watch, now);
+    }
+  }
+
+  #ask(session: Session, watch: Watch, now: number): void {
+    watch.askedAt = now;
+    session.ping();
+  }
+}

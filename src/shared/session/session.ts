@@ -1,0 +1,394 @@
+/**
+ * A pooled connection that speaks frames, from the end of its greeting on. It owns its socket, carries one visit after
+ * the other, answers PING, and ends exactly once, with a reason.
+ */
+import type { Duplex } from 'node:stream';
+import type { Clock, Timer } from '../clock.ts';
+import type { CloseReason } from '../close-reason.ts';
+import { ProtocolError } from '../errors.ts';
+import type { FrameDecoder, FrameSink } from '../wire/decode.ts';
+import { encodeDemand, encodeFrame, encodePing, encodePong, encodeReset } from '../wire/encode.ts';
+import { FrameType, isKnownType, ResetCode } from '../wire/frame.ts';
+import { decodeDemand, decodeOpaque, decodeOpen, decodeReset, encodeOpen, type OpenInfo } from '../wire/messages.ts';
+import { writeData } from './data-writer.ts';
+import type { Greeted } from './greeting.ts';
+import { SessionState } from './session-state.ts';
+import { MAX_EARLY_BYTES, Visit, type VisitCarrier } from './visit.ts';
+
+/** How much of an abandoned visit is read past before the connection is given up, bytes and ms (docs/protocol.md). */
+const DRAIN_LIMIT_BYTES = 1024 * 1024;
+const DRAIN_LIMIT_MS = 5000;
+
+/** An opener that sent more than this in a visit asks whether it has arrived before the next one (docs/protocol.md). */
+const CONFIRM_ABOVE_BYTES = 64 * 1024;
+
+/** How long a connection that was said goodbye to, or has bytes left to send, may take to close, ms. */
+const GOODBYE_MS = 1000;
+
+const EMPTY = Buffer.alloc(0);
+
+/** The frames that are a header and nothing else. */
+const BARE_FRAMES: ReadonlySet<number> = new Set([FrameType.opened, FrameType.fin, FrameType.drain]);
+
+/** What a session tells its owner, from socket handlers. What is left out is refused or ignored. */
+export interface SessionOwner {
+  /** The other side opened a visit: accept or reset it. Without this, visits are refused. */
+  onVisit?(visit: Visit, session: Session): void;
+  /** The server wants `count` more connections. */
+  onDemand?(count: number): void;
+  /** The session broke: what the other side did wrong, or what the network did. It is closed already. */
+  onFault?(error: Error, session: Session): void;
+  /** The session has closed; said once, after the pool has heard. */
+  onEnd?(session: Session, reason: CloseReason): void;
+}
+
+export interface SessionOptions {
+  readonly id: string;
+  readonly socket: Duplex;
+  /** The greeting's decoder, which may be in the middle of a chunk. */
+  readonly decoder: FrameDecoder;
+  readonly greeted: Greeted;
+  readonly side: 'server' | 'client';
+  /** The other end's address, for people. */
+  readonly remote: string;
+  readonly clock: Clock;
+  readonly owner: SessionOwner;
+}
+
+export class Session implements FrameSink, VisitCarrier {
+  readonly id: string;
+  readonly remote: string;
+  readonly greeted: Greeted;
+  /** When bytes last came from the other side; the clock's time, ms. */
+  lastHeardAt: number;
+  readonly #socket: Duplex;
+  readonly #decoder: FrameDecoder;
+  readonly #side: 'server' | 'client';
+  readonly #owner: SessionOwner;
+  readonly #clock: Clock;
+  readonly #state: SessionState;
+  #closed = false;
+  #onClose: ((reason: CloseReason) => void) | undefined;
+  #visit: Visit | undefined;
+  /** The frame coming in: its type, whether it is read past, the pieces of its payload. */
+  #type = 0;
+  #dropping = false;
+  #pieces: Buffer[] = [];
+  /** Payload bytes read past, or come before OPENED, since the last idle moment. */
+  #droppedBytes = 0;
+  #earlyBytes = 0;
+  /** PINGs are numbered; a visit that ends with much sent waits for the PONG of this number. */
+  #pings = 0;
+  #awaitedPong = 0;
+  /** This side has said DRAIN and closes for this reason. */
+  #retiring: CloseReason | undefined;
+  #peerDrains = false;
+  /** The limit on whatever ending is under way. */
+  #timer: Timer | undefined;
+
+  constructor({ id, socket, decoder, greeted, side, remote, clock, owner }: SessionOptions) {
+    this.id = id;
+    this.remote = remote;
+    this.greeted = greeted;
+    this.lastHeardAt = clock.now();
+    this.#socket = socket;
+    this.#decoder = decoder;
+    this.#side = side;
+    this.#owner = owner;
+    this.#clock = clock;
+    this.#state = new SessionState(greeted.role);
+    decoder.sink = this;
+    socket.on('data', (chunk: Buffer) => this.#read(chunk));
+    socket.on('drain', () => this.#visit?.drained());
+    socket.on('error', (error) => this.#fail('error', error));
+    socket.on('end', () => this.#end('peer-closed'));
+    socket.on('close', () => this.#end('peer-closed'));
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+  /** The visit that is on, or whose last frames are on their way. */
+  get visit(): Visit | undefined {
+    return this.#visit;
+  }
+  /** Whether the target of the visit is connected. */
+  get established(): boolean {
+    return this.#state.established;
+  }
+  /** Bytes accepted for sending that the socket has not passed on. */
+  get unsent(): number {
+    return this.#socket.writableLength;
+  }
+  /** Nothing is read at the moment, because the visit's receiver is slower than its sender. */
+  get paused(): boolean {
+    return this.#socket.isPaused();
+  }
+
+  /** Registers the one listener that hears the end. */
+  onClose(listener: (reason: CloseReason) => void): void {
+    this.#onClose = listener;
+  }
+
+  /** Why this session cannot be idle now; undefined when it can. */
+  refusal(): 'unfinished' | 'draining' | undefined {
+    if (this.#visit !== undefined) return 'unfinished';
+    return this.#peerDrains || this.#retiring !== undefined || this.#state.exhausted ? 'draining' : undefined;
+  }
+
+  /**
+   * Opens a visit. Openers only, while idle.
+   *
+   * @throws ProtocolError when this side does not open visits, one is on, or the session is closed
+   */
+  open(info: OpenInfo): Visit {
+    if (this.#closed || this.#visit !== undefined) {
+      throw new ProtocolError(`connection ${this.id} is not idle: open one visit at a time, on a lease of your own`);
+    }
+    const number = this.#state.open();
+    this.#visit = new Visit(this, true, number, info, this.id);
+    this.#socket.write(encodeFrame(FrameType.open, number, encodeOpen(info)));
+    return this.#visit;
+  }
+
+  /** Asks for a sign of life; the PONG shows in {@link lastHeardAt}. Returns the PING's number. */
+  ping(): number {
+    const opaque = Buffer.alloc(8);
+    opaque.writeUInt32BE(++this.#pings, 4);
+    if (!this.#closed) this.#socket.write(encodePing(opaque));
+    return this.#pings;
+  }
+
+  /** Asks the client for more connections. Servers only. */
+  demand(count: number): void {
+    if (!this.#closed) this.#socket.write(encodeDemand(count));
+  }
+
+  /** Closes. What was accepted for sending in a finished visit still goes out. */
+  close(reason: CloseReason): void {
+    this.#end(reason, this.#visit === undefined && this.#socket.writableLength > 0);
+  }
+
+  /**
+   * Says goodbye to an idle connection. The side that opens visits just closes it; the other answers an OPEN that may
+   * be on its way, and closes when the opener has, or a second later.
+   */
+  retire(reason: CloseReason): void {
+    if (this.#closed || this.#state.role === 'opener') return this.close(reason);
+    this.#retiring = reason;
+    this.#socket.write(encodeFrame(FrameType.drain, 0));
+    this.#limit(GOODBYE_MS, reason);
+  }
+
+  /** @internal */
+  sendData(chunk: Buffer): boolean {
+    return !this.#state.may('data') || writeData(this.#socket, this.#state.visit, chunk);
+  }
+
+  /** @internal */
+  sendOpened(): void {
+    if (!this.#state.may('opened')) return;
+    this.#state.send('opened');
+    this.#socket.write(encodeFrame(FrameType.opened, this.#state.visit));
+  }
+
+  /** @internal */
+  sendFin(): void {
+    if (!this.#state.may('fin')) return;
+    this.#state.send('fin');
+    this.#sendLast(encodeFrame(FrameType.fin, this.#state.visit));
+  }
+
+  /** @internal */
+  sendReset(code: number, message: string): void {
+    if (!this.#state.may('reset')) return;
+    this.#state.send('reset');
+    this.#socket.resume();
+    if (this.#state.phase === 'draining') this.#limit(DRAIN_LIMIT_MS, 'stalled');
+    this.#sendLast(encodeReset(this.#state.visit, code, message));
+  }
+
+  /** @internal */
+  pause(): void {
+    this.#socket.pause();
+  }
+
+  /** @internal */
+  resume(): void {
+    this.#socket.resume();
+  }
+
+  /** @internal */
+  onHeader(type: number, visit: number, length: number): void {
+    this.#type = type;
+    this.#dropping = this.#judge(type, visit, length);
+    if (length === 0 && !this.#dropping) this.#receive(type, EMPTY);
+  }
+
+  /** @internal */
+  onPayload(piece: Buffer, last: boolean): void {
+    if (this.#dropping) return;
+    if (this.#type === FrameType.data) {
+      if (this.#state.wantsData) this.#visit?.received(piece);
+      return;
+    }
+    this.#pieces.push(piece);
+    if (!last) return;
+    const payload = this.#pieces.length === 1 ? piece : Buffer.concat(this.#pieces);
+    this.#pieces = [];
+    this.#receive(this.#type, payload);
+  }
+
+  #read(chunk: Buffer): void {
+    this.lastHeardAt = this.#clock.now();
+    try {
+      this.#decoder.push(chunk);
+    } catch (error) {
+      const reason = error instanceof ProtocolError ? 'protocol-error' : 'error';
+      this.#fail(reason, error instanceof Error ? error : new ProtocolError(String(error)));
+    }
+  }
+
+  /** Whether the frame is read past. @throws ProtocolError when it is not allowed here */
+  #judge(type: number, visit: number, length: number): boolean {
+    const ofVisit = type >= FrameType.open && type < FrameType.ping;
+    if (!ofVisit) {
+      const misplaced = visit !== 0 || type < FrameType.open;
+      if (misplaced || (type === FrameType.demand && this.#side === 'server')) {
+        throw new ProtocolError(`frame 0x${type.toString(16)} of visit ${visit} is not allowed after the greeting`);
+      }
+      return !isKnownType(type);
+    }
+    const dropping = this.#state.judge(type, visit) === 'drop';
+    if (dropping && (this.#droppedBytes += length) > DRAIN_LIMIT_BYTES) {
+      throw new ProtocolError(`the other side goes on with visit ${visit}, which is over`);
+    }
+    // Only the opener's early bytes count: what it sends before OPENED it must be able to send elsewhere.
+    if (type === FrameType.data && !dropping && !this.#state.established) {
+      this.#earlyBytes += length;
+      if (this.#earlyBytes > MAX_EARLY_BYTES) throw new ProtocolError('more than 64 KiB came before OPENED');
+    }
+    return dropping;
+  }
+
+  /** Takes a whole frame, DATA excepted. */
+  #receive(type: number, payload: Buffer): void {
+    if (payload.length > 0 && BARE_FRAMES.has(type))
+      throw new ProtocolError(`frame 0x${type.toString(16)} has a payload`);
+    switch (type) {
+      case FrameType.open:
+        return this.#receiveOpen(decodeOpen(payload));
+      case FrameType.opened:
+        this.#state.receive(type);
+        return this.#visit?.opened();
+      case FrameType.fin:
+        return this.#receiveEnd(type, (visit) => visit.ended());
+      case FrameType.reset: {
+        const { code, message } = decodeReset(payload);
+        return this.#receiveEnd(type, (visit) => visit.wasReset(code, message));
+      }
+      case FrameType.ping:
+        this.#socket.write(encodePong(decodeOpaque(payload)));
+        return;
+      case FrameType.pong:
+        if (decodeOpaque(payload).readUInt32BE(4) === this.#awaitedPong) this.#awaitedPong = 0;
+        return this.#settle();
+      case FrameType.demand:
+        return this.#owner.onDemand?.(decodeDemand(payload));
+      case FrameType.drain:
+        this.#peerDrains = true;
+        if (this.#visit === undefined) this.close('drained');
+    }
+  }
+
+  #receiveOpen(info: OpenInfo): void {
+    this.#state.receive(FrameType.open);
+    const visit = new Visit(this, false, this.#state.visit, info, this.id);
+    this.#visit = visit;
+    if (this.#retiring !== undefined || this.#peerDrains) visit.reset(ResetCode.draining);
+    else if (info.protocol !== 'tcp')
+      visit.reset(ResetCode.targetNotFound, `${info.protocol} visits are not served here`);
+    else if (this.#owner.onVisit === undefined) visit.reset(ResetCode.targetNotFound, 'nobody serves visits here');
+    else this.#owner.onVisit(visit, this);
+  }
+
+  /** FIN or RESET. After an own RESET it only says that the other side has heard. */
+  #receiveEnd(type: number, tell: (visit: Visit) => void): void {
+    const visit = this.#visit;
+    const abandoned = this.#state.phase === 'draining';
+    const mustAnswer = this.#state.receive(type);
+    if (mustAnswer) this.#sendLast(encodeReset(this.#state.visit, ResetCode.internal), false);
+    if (visit !== undefined && !abandoned) tell(visit);
+    this.#settle();
+  }
+
+  /** Writes this side's last frame of a visit, and asks whether it has arrived if much was before it. */
+  #sendLast(frame: Buffer, settle = true): void {
+    this.#socket.write(frame, this.#flushed);
+    const sent = this.#visit?.bytesOut ?? 0;
+    if (this.#state.role === 'opener' && sent > CONFIRM_ABOVE_BYTES && this.#awaitedPong === 0) {
+      this.#awaitedPong = this.ping();
+    }
+    if (settle) this.#settle();
+  }
+
+  readonly #flushed = (): void => this.#settle();
+
+  /** Lets go of the visit once both sides have ended it and, for an opener, nothing of it is left on the way out. */
+  #settle(): void {
+    const visit = this.#visit;
+    if (visit === undefined || this.#closed || this.#state.phase !== 'idle') return;
+    if (this.#state.role === 'opener' && (this.#awaitedPong !== 0 || this.#socket.writableLength > 0)) return;
+    this.#visit = undefined;
+    this.#droppedBytes = 0;
+    this.#earlyBytes = 0;
+    if (this.#retiring === undefined) this.#clearLimit();
+    // A reader that was paused for the last visit's sake would never hear the next one.
+    this.#socket.resume();
+    visit.detach();
+    if (this.#peerDrains) this.close('drained');
+  }
+
+  /** Closes for `reason` unless what is under way ends before. */
+  #limit(delayMs: number, reason: CloseReason): void {
+    this.#clearLimit();
+    this.#timer = this.#clock.setTimeout(() => this.#end(reason), delayMs);
+  }
+
+  #clearLimit(): void {
+    this.#clock.clearTimeout(this.#timer);
+    this.#timer = undefined;
+  }
+
+  #fail(reason: CloseReason, error: Error): void {
+    if (this.#closed) return;
+    this.#end(reason);
+    this.#owner.onFault?.(error, this);
+  }
+
+  #end(reason: CloseReason, flush = false): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#decoder.stop();
+    this.#clearLimit();
+    if (flush) this.#flushAndDestroy();
+    else this.#socket.destroy();
+    const visit = this.#visit;
+    const { phase } = this.#state;
+    this.#visit = undefined;
+    if (phase !== 'idle' && phase !== 'draining') visit?.wasReset(ResetCode.internal, LOST);
+    visit?.detach();
+    this.#onClose?.(this.#retiring ?? reason);
+    this.#owner.onEnd?.(this, this.#retiring ?? reason);
+  }
+
+  #flushAndDestroy(): void {
+    const destroy = (): unknown => this.#socket.destroy();
+    this.#timer = this.#clock.setTimeout(destroy, GOODBYE_MS);
+    this.#socket.once('close', () => this.#clearLimit());
+    this.#socket.end(destroy);
+  }
+}
+
+/** Said to a visit whose connection ends under it. */
+const LOST = 'the connection to the other side was lost';

@@ -1,0 +1,188 @@
+/** One visit on a session: what a relay, or a library user, holds while a visitor talks to a target. */
+import type { CloseReason } from '../close-reason.ts';
+import { ResetCode } from '../wire/frame.ts';
+import type { OpenInfo } from '../wire/messages.ts';
+import { VisitResetError } from '../errors.ts';
+
+/** What hears a visit. Called from the session's socket handlers, in the order of the wire. */
+export interface VisitHandler {
+  /** The target is connected. Openers only. */
+  onOpened(): void;
+  /** Bytes from the other side; `piece` is a view of a larger buffer. */
+  onData(piece: Buffer): void;
+  /** The other side has sent all it had; this side may go on. */
+  onEnd(): void;
+  /** The visit is over before its time. */
+  onReset(error: VisitResetError): void;
+  /** After a `write` that returned false: write again. */
+  onDrain(): void;
+}
+
+/** What a visit asks of its session. */
+export interface VisitCarrier {
+  /** Whether the target is connected, as far as this side knows. */
+  readonly established: boolean;
+  sendData(chunk: Buffer): boolean;
+  sendOpened(): void;
+  sendFin(): void;
+  sendReset(code: number, message: string): void;
+  pause(): void;
+  resume(): void;
+  close(reason: CloseReason): void;
+}
+
+/** The most that an opener sends before it knows that the target is connected, bytes (docs/protocol.md). */
+export const MAX_EARLY_BYTES = 64 * 1024;
+
+export class Visit {
+  /** Its number on the connection, from 1. */
+  readonly number: number;
+  readonly info: OpenInfo;
+  /** The connection's ID, the same at both ends. */
+  readonly connectionId: string;
+  /** Payload bytes so far, from and to the other side. */
+  bytesIn = 0;
+  bytesOut = 0;
+  /** Called once, when the visit is over and its connection is idle again or closed. */
+  onDone: (() => void) | undefined;
+  readonly #early: boolean;
+  #carrier: VisitCarrier | undefined;
+  #handler: VisitHandler | undefined;
+  /** What came before anybody listened. */
+  #inbox: ((handler: VisitHandler) => void)[] = [];
+  /** What may not be sent before OPENED. */
+  #held: Buffer[] = [];
+  #endHeld = false;
+
+  /** Visits are made by sessions. @internal */
+  constructor(carrier: VisitCarrier, opener: boolean, number: number, info: OpenInfo, connectionId: string) {
+    this.#carrier = carrier;
+    this.#early = opener;
+    this.number = number;
+    this.info = info;
+    this.connectionId = connectionId;
+  }
+
+  /** Over: nothing is sent any more, and nothing comes. */
+  get over(): boolean {
+    return this.#carrier === undefined;
+  }
+
+  /** Whoever hears the visit. What came before it was set is told at once. */
+  set handler(handler: VisitHandler) {
+    this.#handler = handler;
+    const inbox = this.#inbox;
+    this.#inbox = [];
+    for (const tell of inbox) tell(handler);
+    if (inbox.length > 0) this.resume();
+  }
+
+  /** The target is connected: the opener may send without limit. Acceptors only, once. */
+  accept(): void {
+    this.#carrier?.sendOpened();
+  }
+
+  /** Sends bytes. False: enough for now, wait for `onDrain`. What is written after the end is dropped. */
+  write(chunk: Buffer): boolean {
+    const carrier = this.#carrier;
+    if (carrier === undefined) return true;
+    if (!this.#early || carrier.established) {
+      this.bytesOut += chunk.length;
+      return carrier.sendData(chunk);
+    }
+    const room = MAX_EARLY_BYTES - this.bytesOut;
+    const now = this.#held.length > 0 ? 0 : Math.min(room, chunk.length);
+    this.bytesOut += now;
+    const flowing = now === 0 || carrier.sendData(now === chunk.length ? chunk : chunk.subarray(0, now));
+    if (now === chunk.length) return flowing;
+    this.#held.push(chunk.subarray(now));
+    return false;
+  }
+
+  /** This side has sent all it has; the other direction goes on. */
+  end(): void {
+    if (this.#held.length > 0) this.#endHeld = true;
+    else this.#carrier?.sendFin();
+  }
+
+  /** Abandons the visit in both directions. */
+  reset(code: number, message = ''): void {
+    this.#held = [];
+    this.#carrier?.sendReset(code, message);
+  }
+
+  /** Gives up the whole connection under the visit: its peer does not answer any more. */
+  abandon(): void {
+    this.#carrier?.close('stalled');
+  }
+
+  /** Stops the other side's bytes, soon: a little more may come. */
+  pause(): void {
+    this.#carrier?.pause();
+  }
+
+  resume(): void {
+    this.#carrier?.resume();
+  }
+
+  /** @internal */
+  opened(): void {
+    const held = this.#held;
+    this.#held = [];
+    let flowing = true;
+    for (const chunk of held) flowing = this.write(chunk);
+    if (this.#endHeld) this.#carrier?.sendFin();
+    this.#tell((handler) => handler.onOpened());
+    if (held.length > 0 && flowing) this.drained();
+  }
+
+  /** @internal */
+  received(piece: Buffer): void {
+    this.bytesIn += piece.length;
+    if (this.#handler !== undefined) return this.#handler.onData(piece);
+    this.#tell((handler) => handler.onData(piece));
+    this.pause();
+  }
+
+  /** @internal */
+  ended(): void {
+    this.#tell((handler) => handler.onEnd());
+  }
+
+  /** @internal */
+  wasReset(code: number, message: string): void {
+    const text = message === '' ? (RESET_TEXTS.get(code) ?? `reset code ${code}`) : message;
+    this.#tell((handler) => handler.onReset(new VisitResetError(code, text)));
+  }
+
+  /** @internal */
+  drained(): void {
+    if (this.#held.length === 0) this.#handler?.onDrain();
+  }
+
+  /** The session has let go of the visit. @internal */
+  detach(): void {
+    this.#carrier = undefined;
+    this.#held = [];
+    const { onDone } = this;
+    this.onDone = undefined;
+    onDone?.();
+  }
+
+  #tell(tell: (handler: VisitHandler) => void): void {
+    if (this.#handler === undefined) this.#inbox.push(tell);
+    else tell(this.#handler);
+  }
+}
+
+const RESET_TEXTS: ReadonlyMap<number, string> = new Map([
+  [ResetCode.targetRefused, 'the target refused the connection'],
+  [ResetCode.targetTimeout, 'the target did not answer in time'],
+  [ResetCode.targetNotFound, 'the target was not found'],
+  [ResetCode.draining, 'the other side is shutting down'],
+  [ResetCode.limit, 'the other side is at a limit'],
+  [ResetCode.visitorLeft, 'the visitor left'],
+  [ResetCode.stalled, 'no byte moved for too long'],
+  [ResetCode.targetReset, 'the target broke the connection off'],
+  [ResetCode.internal, 'the other side failed'],
+]);
