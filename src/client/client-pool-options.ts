@@ -1,0 +1,121 @@
+import * as v from 'valibot';
+import { InvalidOptionError } from '../shared/errors.ts';
+import { type Address, isLoopback, parseAddress } from '../shared/net/address.ts';
+import { checkOptions, milliseconds, wholeNumber } from '../shared/options.ts';
+import { type PoolOptions, poolOptionsSchema } from '../shared/pool/pool-options.ts';
+import { checkTokens } from '../shared/session/check-token.ts';
+import type { Session } from '../shared/session/session.ts';
+import type { Visit } from '../shared/session/visit.ts';
+import { checkClientTls, type ClientTlsOptions } from '../shared/tls/modes.ts';
+import { isName } from '../shared/wire/fields.ts';
+import type { IdFormat } from '../shared/wire/tag.ts';
+import type { Connect } from './dial.ts';
+
+type CoreOptions = Pick<
+  PoolOptions,
+  | 'name'
+  | 'maxWaiting'
+  | 'acquireTimeoutMs'
+  | 'idleTimeoutMs'
+  | 'maxLifetimeMs'
+  | 'claimTimeoutMs'
+  | 'leakThresholdMs'
+  | 'clock'
+  | 'random'
+>;
+
+/** Serves a visit that the server opened: accepts it, or resets it. */
+export type VisitListener = (visit: Visit, session: Session) => void;
+
+/** Options of a {@link ClientPool}. `dial` is required. */
+export interface ClientPoolOptions<S extends boolean = boolean> extends CoreOptions {
+  /** The server: `host:port`, an address, or a function that connects by other means (TLS and the rest come on top). */
+  readonly dial: string | Address | Connect;
+  /** Wanted idle connections adapt between these; the second also bounds all connections. Default 8 and 1024. */
+  readonly minCapacity?: number;
+  readonly maxCapacity?: number;
+  /** The pause between two rounds adapts between these, ms. Default 100 and 1000. */
+  readonly minIntervalMs?: number;
+  readonly maxIntervalMs?: number;
+  /** The most dials under way. Default 32. */
+  readonly maxConnecting?: number;
+  /** An idle connection that was silent for so long is asked for a sign of life, ms; also TCP keep-alive. 0 never. Default 30000. */
+  readonly keepAliveMs?: number;
+  /** How long the answer may take before the connection is replaced, ms. Default 5000. */
+  readonly keepAliveTimeoutMs?: number;
+  /** The same during a visit, where the answer stands behind the visit's bytes, ms; 0 for ever. Default 600000. */
+  readonly stallTimeoutMs?: number;
+  /** Default mode 1. */
+  readonly tls?: ClientTlsOptions;
+  readonly idFormat?: IdFormat;
+  /** False: tag, then raw connections as the ancestor has them. Default true. */
+  readonly session?: S;
+  /** The secret to prove. Required where the server is not on this machine. */
+  readonly token?: string;
+  /** Default `default`. */
+  readonly tunnel?: string;
+  /** From the first packet to pooled, ms. Default 5000. */
+  readonly handshakeTimeoutMs?: number;
+  /** Serves the visits that the server opens. Without it they are refused. Only with sessions. */
+  readonly onVisit?: VisitListener;
+}
+
+const { name, ...core } = poolOptionsSchema.entries;
+
+const schema = v.strictObject({
+  name: v.optional(name.wrapped, 'client'),
+  maxWaiting: core.maxWaiting,
+  acquireTimeoutMs: core.acquireTimeoutMs,
+  idleTimeoutMs: core.idleTimeoutMs,
+  maxLifetimeMs: core.maxLifetimeMs,
+  claimTimeoutMs: core.claimTimeoutMs,
+  leakThresholdMs: core.leakThresholdMs,
+  clock: core.clock,
+  random: core.random,
+  dial: v.custom<string | Address | Connect>(
+    (value) => ['string', 'object', 'function'].includes(typeof value) && value !== null,
+    'wants host:port, an address or a function',
+  ),
+  minCapacity: v.optional(wholeNumber(0), 8),
+  maxCapacity: v.optional(wholeNumber(1), 1024),
+  minIntervalMs: v.optional(milliseconds(10), 100),
+  maxIntervalMs: v.optional(milliseconds(10), 1000),
+  maxConnecting: v.optional(wholeNumber(1), 32),
+  keepAliveMs: v.optional(milliseconds(), 30_000),
+  keepAliveTimeoutMs: v.optional(milliseconds(1), 5000),
+  stallTimeoutMs: v.optional(milliseconds(), 600_000),
+  tls: v.optional(
+    v.custom<ClientTlsOptions>((value) => typeof value === 'object', 'wants an object'),
+    { mode: 1 },
+  ),
+  idFormat: v.optional(v.picklist(['text8', 'raw4'], 'wants text8 or raw4'), 'text8'),
+  session: v.optional(v.boolean('wants true or false'), true),
+  token: v.optional(v.string('wants a text')),
+  tunnel: v.optional(v.custom<string>(isName, 'wants 1 to 64 of A-Z a-z 0-9 . _ -'), 'default'),
+  handshakeTimeoutMs: v.optional(milliseconds(1), 5000),
+  onVisit: v.optional(v.custom<VisitListener>((value) => typeof value === 'function', 'wants a function')),
+});
+
+/** @throws InvalidOptionError naming the option */
+export function checkClientPoolOptions(given: ClientPoolOptions) {
+  const options = checkOptions(schema, given);
+  notAbove('minCapacity', options.minCapacity, 'maxCapacity', options.maxCapacity);
+  notAbove('minIntervalMs', options.minIntervalMs, 'maxIntervalMs', options.maxIntervalMs);
+  checkClientTls(options.tls);
+  const to = typeof options.dial === 'string' ? parse(options.dial) : options.dial;
+  const host = typeof to === 'object' && 'host' in to ? to.host : undefined;
+  const tokens = checkTokens(options.token, host !== undefined && options.session ? isLoopback(host) : undefined);
+  return { ...options, to, host, tokens };
+}
+
+function notAbove(low: string, lowest: number, high: string, highest: number): void {
+  if (lowest > highest) throw new InvalidOptionError(low, `${lowest} is above ${high} ${highest}`);
+}
+
+function parse(dial: string): Address {
+  try {
+    return parseAddress(dial);
+  } catch (cause) {
+    throw new InvalidOptionError('dial', (cause as Error).message, { cause });
+  }
+}

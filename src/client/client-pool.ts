@@ -1,0 +1,228 @@
+/** The dialling end of the pair: pre-dial → TLS → read tag → greeting → pooled. */
+import { randomBytes } from 'node:crypto';
+import type { Duplex } from 'node:stream';
+import type { CloseReason } from '../shared/close-reason.ts';
+import { DialError, type DialStage, PoolClosedError, PooldError, reasonOf } from '../shared/errors.ts';
+import { formatAddress } from '../shared/net/address.ts';
+import { ConnectionPool } from '../shared/pool/connection-pool.ts';
+import { RawConnection } from '../shared/pool/raw-connection.ts';
+import type { Reservation } from '../shared/pool/reservation.ts';
+import type { Greeted } from '../shared/session/greeting.ts';
+import { Liveness } from '../shared/session/liveness.ts';
+import type { PooledConnection } from '../shared/session/pooled-connection.ts';
+import { Session } from '../shared/session/session.ts';
+import { TokenRing } from '../shared/session/token-ring.ts';
+import type { Visit } from '../shared/session/visit.ts';
+import { clientTlsSettings } from '../shared/tls/modes.ts';
+import type { FrameDecoder } from '../shared/wire/decode.ts';
+import { ResetCode } from '../shared/wire/frame.ts';
+import { AGENT } from './agent.ts';
+import { checkClientPoolOptions, type ClientPoolOptions } from './client-pool-options.ts';
+import { Dial, type DialRules } from './dial.ts';
+import { type DialledLevel, DialLoop } from './dial-loop.ts';
+
+/** A connection that is closed sooner than this after its greeting counts as a failed dial, ms (docs/protocol.md). */
+const SHORT_LIFE_MS = 1000;
+
+/**
+ * Keeps connections to one server dialled, greeted and ready. With sessions the server opens visits on them, which go
+ * to `onVisit`; with `session: false` leases hold raw sockets.
+ */
+export class ClientPool<S extends boolean = true> extends ConnectionPool<PooledConnection<S>> {
+  /** 32 hex characters that name this pool to the server, the same on all its connections. */
+  readonly client = randomBytes(16).toString('hex');
+  readonly #options: ReturnType<typeof checkClientPoolOptions>;
+  readonly #loop: DialLoop;
+  readonly #liveness: Liveness;
+  readonly #dials = new Set<Dial>();
+  #rules: DialRules | undefined;
+  #starting: Promise<void> | undefined;
+  #welcomed = false;
+
+  /** @throws InvalidOptionError naming the option */
+  constructor(options: ClientPoolOptions<S>) {
+    const checked = checkClientPoolOptions(options);
+    super({
+      name: checked.name,
+      min: checked.minCapacity,
+      max: checked.maxCapacity,
+      capacity: checked.minCapacity,
+      maxWaiting: checked.maxWaiting,
+      acquireTimeoutMs: checked.acquireTimeoutMs,
+      idleTimeoutMs: checked.idleTimeoutMs,
+      maxLifetimeMs: checked.maxLifetimeMs,
+      claimTimeoutMs: checked.claimTimeoutMs,
+      leakThresholdMs: checked.leakThresholdMs,
+      clock: checked.clock,
+      random: checked.random,
+    });
+    this.#options = checked;
+    this.#liveness = new Liveness({ ...checked, mode: 'ping' });
+    this.setLevel({ interval: checked.minIntervalMs });
+    this.#loop = new DialLoop(checked, {
+      level: () => this.#level(),
+      adapt: (level) => this.setLevel(level),
+      dial: () => this.#dial(),
+    });
+  }
+
+  /** Whether the server has ever let this pool in. */
+  get welcomed(): boolean {
+    return this.#welcomed;
+  }
+
+  /**
+   * Makes the keys, and begins to dial. Resolves when it has begun; `warmed(n)` waits for connections. Further calls
+   * wait for the same.
+   *
+   * @throws InvalidOptionError when TLS options cannot be used
+   */
+  start(): Promise<void> {
+    this.#starting ??= this.#start();
+    return this.#starting;
+  }
+
+  override async close(options?: { graceMs?: number }): Promise<void> {
+    this.#stopDialling();
+    await super.close(options);
+  }
+
+  override destroy(error?: Error): void {
+    this.#stopDialling();
+    this.#liveness.stop();
+    super.destroy(error);
+  }
+
+  protected override shortage(): void {
+    this.#loop.wake();
+  }
+
+  async #start(): Promise<void> {
+    const { to, host, tls, tokens, tunnel, session, idFormat, keepAliveMs, handshakeTimeoutMs, clock } = this.#options;
+    const settings = clientTlsSettings(tls, host);
+    const ring = await TokenRing.from(tokens);
+    const greeting = { tokens: ring, hello: { tunnel, client: this.client, agent: AGENT } };
+    this.#rules = {
+      to,
+      tls: settings,
+      fingerprint: tls.fingerprint,
+      idFormat,
+      greeting: session ? greeting : undefined,
+      keepAliveMs,
+      handshakeTimeoutMs,
+      clock,
+    };
+    if (this.ready) this.#loop.start();
+  }
+
+  #level(): DialledLevel {
+    const { idle, inUse, connecting, capacity, max, interval } = this;
+    return { idle, inUse, connecting, capacity, max, interval };
+  }
+
+  #dial(): boolean {
+    const room = this.reserve();
+    if (room === undefined) return false;
+    const { clock } = this.#options;
+    const startedAt = clock.now();
+    const dial = new Dial(this.#rules as DialRules, {
+      onRaw: (id, socket) => {
+        this.#dials.delete(dial);
+        this.#dialed(id, startedAt, room, new RawConnection(id, socket, this.#remote) as PooledConnection<S>, false);
+      },
+      onGreeted: (id, socket, greeted, decoder) => {
+        this.#dials.delete(dial);
+        const session = this.#session(id, socket, greeted, decoder);
+        const passive = greeted.role === 'acceptor';
+        this.#dialed(id, startedAt, room, session as PooledConnection<S>, passive);
+      },
+      onFailed: (error, stage) => {
+        this.#dials.delete(dial);
+        room.cancel();
+        this.#failed(error, stage, startedAt);
+      },
+    });
+    this.#dials.add(dial);
+    return true;
+  }
+
+  #session(id: string, socket: Duplex, greeted: Greeted, decoder: FrameDecoder): Session {
+    const { clock } = this.#options;
+    const bornAt = clock.now();
+    this.#welcomed = true;
+    const { keepAliveMs, maxConnections } = greeted.settings;
+    this.#liveness.limit(keepAliveMs);
+    if (maxConnections < this.max) this.setLevel({ max: maxConnections });
+    const owner = {
+      onVisit: (visit: Visit, session: Session) => this.#serve(visit, session),
+      onDemand: (count: number) => this.#loop.demand(count),
+      onFault: (error: Error) => this.tell('fault', { pool: this.name, error: asFault(error) }),
+      onEnd: (session: Session, reason: CloseReason) => {
+        this.#liveness.delete(session);
+        if (clock.now() - bornAt >= SHORT_LIFE_MS || !SERVER_ENDS.has(reason)) return;
+        this.#failed(
+          new DialError('greeting', 'the server closed the connection as soon as it was ready'),
+          'greeting',
+          bornAt,
+        );
+      },
+    };
+    const session = new Session({ id, socket, decoder, greeted, side: 'client', remote: this.#remote, clock, owner });
+    this.#liveness.add(session);
+    return session;
+  }
+
+  #dialed(
+    id: string,
+    startedAt: number,
+    room: Reservation<PooledConnection<S>>,
+    connection: PooledConnection<S>,
+    passive: boolean,
+  ): void {
+    const durationMs = this.#options.clock.now() - startedAt;
+    if (this.heard('dialed')) this.tell('dialed', { pool: this.name, id, durationMs });
+    room.put(id, connection, { passive });
+    this.#loop.succeeded();
+  }
+
+  #failed(error: PooldError, stage: DialStage, startedAt: number): void {
+    if (!this.ready || error instanceof PoolClosedError) return;
+    this.addError();
+    const retry = this.#loop.failed(error, startedAt);
+    if (this.heard('dialFailed')) this.tell('dialFailed', { pool: this.name, stage, error, ...retry });
+  }
+
+  /** A visit takes its connection out of the pool, and gives it back when it is over. */
+  #serve(visit: Visit, session: Session): void {
+    const { onVisit } = this.#options;
+    const lease = this.tryGet(session.id);
+    if (lease === undefined) return visit.reset(ResetCode.draining);
+    visit.onDone = () => {
+      if (lease.held) lease.release();
+    };
+    if (onVisit === undefined) return visit.reset(ResetCode.targetNotFound, 'nobody serves visits here');
+    try {
+      onVisit(visit, session);
+    } catch (error) {
+      visit.reset(ResetCode.internal);
+      this.tell('fault', { pool: this.name, error: asFault(error) });
+    }
+  }
+
+  #stopDialling(): void {
+    this.#loop.stop();
+    for (const dial of [...this.#dials]) dial.fail(new PoolClosedError(this.name));
+  }
+
+  get #remote(): string {
+    const { to } = this.#options;
+    return typeof to === 'function' ? 'the server' : formatAddress(to);
+  }
+}
+
+/** The ends that say that the server did not want the connection after all. */
+const SERVER_ENDS: ReadonlySet<CloseReason> = new Set(['peer-closed', 'error', 'protocol-error']);
+
+function asFault(error: unknown): PooldError {
+  return error instanceof PooldError ? error : new DialError('greeting', reasonOf(error), { cause: error });
+}

@@ -1,0 +1,39 @@
+import { connect, type Socket } from 'node:net';
+import type { Clock } from '../shared/clock.ts';
+import { TargetError } from '../shared/errors.ts';
+import { type Address, formatAddress } from '../shared/net/address.ts';
+import { ResetCode } from '../shared/wire/frame.ts';
+
+/** A connection to the target under way. Bytes may be written at once; they are sent when it is connected. */
+export interface TargetConnection {
+  readonly socket: Socket;
+  /** The RESET code for an end by this error: why the target was not reached, or that it broke off. */
+  codeOf(error: Error | undefined): number;
+}
+
+/** Dials the target. `onConnected` is called once when it is there; a failure shows as the socket's own. */
+export function connectTarget(
+  address: Address,
+  timeoutMs: number,
+  clock: Clock,
+  onConnected: () => void,
+): TargetConnection {
+  const socket = connect({ ...address, allowHalfOpen: true, noDelay: true });
+  let connected = false;
+  const timer = clock.setTimeout(() => {
+    socket.destroy(new TargetError(`the target ${formatAddress(address)} did not answer within ${timeoutMs} ms`));
+  }, timeoutMs);
+  socket.once('connect', () => {
+    connected = true;
+    clock.clearTimeout(timer);
+    onConnected();
+  });
+  socket.once('close', () => clock.clearTimeout(timer));
+  return { socket, codeOf: (error) => (connected ? ResetCode.targetReset : failureCode(error)) };
+}
+
+function failureCode(error: NodeJS.ErrnoException | undefined): number {
+  if (error instanceof TargetError || error?.code === 'ETIMEDOUT') return ResetCode.targetTimeout;
+  const unknown = error?.syscall === 'getaddrinfo' || error?.code === 'ENOENT';
+  return unknown ? ResetCode.targetNotFound : ResetCode.targetRefused;
+}

@@ -1,0 +1,141 @@
+/** One connection from its accept to the pool: TLS → tag → greeting, under one deadline. It ends exactly once. */
+import type { Socket } from 'node:net';
+import { TLSSocket, type TLSSocketOptions } from 'node:tls';
+import type { Clock, Timer } from '../shared/clock.ts';
+import { DialError, type DialStage, HandshakeTimeoutError } from '../shared/errors.ts';
+import { Greeter, type GreeterOwner } from '../shared/session/greeter.ts';
+import { type Channel, type Greeted, ServerGreeting, type ServerGreetingOptions } from '../shared/session/greeting.ts';
+import { channelBinding } from '../shared/tls/exporter.ts';
+import { clientCertificateError } from '../shared/tls/verify-client.ts';
+import type { FrameDecoder } from '../shared/wire/decode.ts';
+import { encodeTag, type IdFormat } from '../shared/wire/tag.ts';
+
+/** What is the same for all arrivals of a listener. */
+export interface ArrivalRules {
+  /** TLS settings with a shared secure context; undefined in mode 0. */
+  readonly tls: TLSSocketOptions | undefined;
+  readonly idFormat: IdFormat;
+  /** How to greet; undefined for raw connections. */
+  readonly greeting: Omit<ServerGreetingOptions, 'channel'> | undefined;
+  readonly handshakeTimeoutMs: number;
+  readonly clock: Clock;
+}
+
+/** How an arrival ends. */
+export interface ArrivalOwner {
+  /** The tag is sent, and the pair is raw. */
+  onRaw(arrival: Arrival): void;
+  /** Both sides have proved themselves; frames may follow at once through `decoder`. */
+  onGreeted(arrival: Arrival, greeted: Greeted, decoder: FrameDecoder): void;
+  /** The connection is closing. */
+  onFailed(arrival: Arrival, error: Error): void;
+}
+
+export class Arrival implements GreeterOwner {
+  readonly id: string;
+  /** The other end, `ip:port`. */
+  readonly remote: string;
+  readonly #rules: ArrivalRules;
+  readonly #owner: ArrivalOwner;
+  readonly #timer: Timer;
+  #socket: Socket;
+  #stage: DialStage = 'tls';
+  #greeter: Greeter | undefined;
+  #over = false;
+
+  constructor(id: string, remote: string, socket: Socket, rules: ArrivalRules, owner: ArrivalOwner) {
+    this.id = id;
+    this.remote = remote;
+    this.#rules = rules;
+    this.#owner = owner;
+    this.#socket = socket;
+    const { clock, handshakeTimeoutMs } = rules;
+    const late = (): void => this.fail(new HandshakeTimeoutError(this.#stage, handshakeTimeoutMs));
+    this.#timer = clock.setTimeout(late, handshakeTimeoutMs);
+  }
+
+  /** The socket to go on with: TLS where TLS is on. */
+  get socket(): Socket {
+    return this.#socket;
+  }
+
+  start(): void {
+    const { tls } = this.#rules;
+    if (tls !== undefined) {
+      const socket = new TLSSocket(this.#socket, { ...tls, isServer: true });
+      this.#socket = socket;
+      socket.on('secure', () => this.#secured(socket, tls.requestCert === true));
+    }
+    this.#socket.on('error', this.#onError).on('close', this.#onClose);
+    if (tls === undefined) this.#sendTag(false);
+  }
+
+  /** Ends the arrival from outside. Does nothing once it has ended. */
+  fail(error: Error): void {
+    if (this.#over) return;
+    if (this.#greeter !== undefined) return this.#greeter.abort(error);
+    this.#end();
+    // Errors of a socket that nobody uses any more have been told already.
+    this.#socket.on('error', () => {});
+    this.#socket.destroy();
+    this.#owner.onFailed(this, error);
+  }
+
+  /** @internal */
+  onGreeted(greeted: Greeted, decoder: FrameDecoder): void {
+    this.#end();
+    this.#owner.onGreeted(this, greeted, decoder);
+  }
+
+  /** @internal */
+  onGreetingFailed(error: Error): void {
+    this.#end();
+    this.#owner.onFailed(this, error);
+  }
+
+  #secured(socket: TLSSocket, verify: boolean): void {
+    const cause = verify ? clientCertificateError(socket) : undefined;
+    if (cause === undefined) return this.#sendTag(true);
+    this.fail(new DialError('tls', `the client's certificate is not accepted: ${cause.message}`, { cause }));
+  }
+
+  #sendTag(secure: boolean): void {
+    const { greeting, idFormat } = this.#rules;
+    this.#stage = 'tag';
+    const tag = encodeTag(this.id, idFormat);
+    const socket = this.#socket;
+    if (greeting === undefined) {
+      socket.write(tag);
+      this.#end();
+      return this.#owner.onRaw(this);
+    }
+    this.#stage = 'greeting';
+    socket.cork();
+    socket.write(tag);
+    const channel: Channel = { tag, secure, binding: channelBinding(socket) };
+    this.#leaveSocket();
+    this.#greeter = new Greeter(socket, new ServerGreeting({ ...greeting, channel }), this);
+    this.#greeter.start();
+    socket.uncork();
+  }
+
+  readonly #onError = (cause: Error): void => {
+    this.fail(
+      new DialError(this.#stage, `the connection broke at the stage "${this.#stage}": ${cause.message}`, { cause }),
+    );
+  };
+
+  readonly #onClose = (): void => {
+    this.fail(new DialError(this.#stage, `the other side hung up at the stage "${this.#stage}"`));
+  };
+
+  #leaveSocket(): void {
+    this.#socket.off('error', this.#onError).off('close', this.#onClose);
+  }
+
+  #end(): void {
+    this.#over = true;
+    this.#rules.clock.clearTimeout(this.#timer);
+    this.#leaveSocket();
+  }
+}

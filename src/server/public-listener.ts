@@ -1,0 +1,46 @@
+import { createServer, type Server, type Socket } from 'node:net';
+import { DialError, reasonOf } from '../shared/errors.ts';
+import { formatAddress, type HostAddress } from '../shared/net/address.ts';
+
+/** Lets visitors in. Sockets are half-open, without Nagle, and read ahead a little, so that a visitor who leaves shows. */
+export class PublicListener {
+  readonly #listen: HostAddress;
+  readonly #server: Server;
+
+  constructor(listen: HostAddress, onVisitor: (socket: Socket) => void, onFault: (error: DialError) => void) {
+    this.#listen = listen;
+    this.#server = createServer({ allowHalfOpen: true, noDelay: true }, onVisitor);
+    this.#server.on('error', (cause) => {
+      if (this.#server.listening)
+        onFault(new DialError('connect', `cannot accept a visitor: ${cause.message}`, { cause }));
+    });
+  }
+
+  /** Where visitors connect; undefined while not listening. */
+  get address(): HostAddress | undefined {
+    const address = this.#server.address();
+    if (address === null || typeof address !== 'object') return undefined;
+    return { host: address.address, port: address.port };
+  }
+
+  /** @throws DialError when the address cannot be listened on */
+  async start(): Promise<void> {
+    const { host, port } = this.#listen;
+    await new Promise<void>((resolve, reject) => {
+      const failed = (cause: Error): void => {
+        const what = `cannot listen on ${formatAddress(this.#listen)}: ${reasonOf(cause)}`;
+        reject(new DialError('connect', what, { cause }));
+      };
+      this.#server.once('error', failed);
+      this.#server.listen(port, host, () => {
+        this.#server.off('error', failed);
+        resolve();
+      });
+    });
+  }
+
+  /** Lets nobody in any more; those who are in stay. */
+  close(): void {
+    this.#server.close();
+  }
+}

@@ -1,0 +1,110 @@
+import { Server } from 'node:net';
+import * as v from 'valibot';
+import { InvalidOptionError } from '../shared/errors.ts';
+import { type HostAddress, isLoopback, parseAddress } from '../shared/net/address.ts';
+import { AllowList } from '../shared/net/allow-list.ts';
+import { checkOptions, milliseconds, wholeNumber } from '../shared/options.ts';
+import { type PoolOptions, poolOptionsSchema } from '../shared/pool/pool-options.ts';
+import { checkTokens } from '../shared/session/check-token.ts';
+import { checkServerTls, type ServerTlsOptions } from '../shared/tls/modes.ts';
+import { isName } from '../shared/wire/fields.ts';
+import type { IdFormat } from '../shared/wire/tag.ts';
+
+type CoreOptions = Pick<
+  PoolOptions,
+  'name' | 'maxWaiting' | 'acquireTimeoutMs' | 'claimTimeoutMs' | 'leakThresholdMs' | 'pickGroup' | 'clock' | 'random'
+>;
+
+/** Options of a {@link ServerPool}. One of `listen` and `server` is required. */
+export interface ServerPoolOptions<S extends boolean = boolean> extends CoreOptions {
+  /** Where clients connect: `host:port`; port 0 takes a free one. */
+  readonly listen?: string | HostAddress;
+  /** Instead of `listen`: a server of yours, created with `allowHalfOpen`. You listen with it, and you close it. */
+  readonly server?: Server;
+  /** The most pooled connections. Default 4096. */
+  readonly maxCapacity?: number;
+  /** Client addresses and CIDRs, IPv4 and IPv6; others are closed before TLS. Default: everyone. */
+  readonly allow?: readonly string[];
+  /** Default mode 1. */
+  readonly tls?: ServerTlsOptions;
+  /** How often idle connections are proved alive, ms, from 1000; also TCP keep-alive. 0 never. Default 30000. */
+  readonly keepAliveMs?: number;
+  /** How long a connection may take to answer when it is asked, ms. Default 5000. */
+  readonly keepAliveTimeoutMs?: number;
+  /** `text8` (default), or `raw4` as NodePass 1.14 has it. */
+  readonly idFormat?: IdFormat;
+  /** False: tag, then raw connections as the ancestor has them, without greeting, token or reuse. Default true. */
+  readonly session?: S;
+  /** The secret that clients must prove; several are valid at once. Required where others than this machine connect. */
+  readonly token?: string | readonly string[];
+  /** The tunnel's name, the same at both sides. Default `default`. */
+  readonly tunnel?: string;
+  /** From accept to pooled, ms. Default 5000. */
+  readonly handshakeTimeoutMs?: number;
+  /** The most connections that have proved nothing yet; beyond, the oldest goes. Default 512. */
+  readonly maxHandshakes?: number;
+  /** The same for one address. Default 128. */
+  readonly maxHandshakesPerAddress?: number;
+}
+
+const { name, maxWaiting, acquireTimeoutMs, claimTimeoutMs, leakThresholdMs, pickGroup, clock, random } =
+  poolOptionsSchema.entries;
+
+const schema = v.strictObject({
+  name: v.optional(name.wrapped, 'server'),
+  maxWaiting,
+  acquireTimeoutMs,
+  claimTimeoutMs,
+  leakThresholdMs,
+  pickGroup,
+  clock,
+  random,
+  listen: v.optional(
+    v.union([v.string(), v.object({ host: v.string(), port: wholeNumber(0, 65535) })], 'wants host:port'),
+  ),
+  server: v.optional(v.instance(Server, 'wants a net.Server')),
+  maxCapacity: v.optional(wholeNumber(1, 1_000_000), 4096),
+  allow: v.optional(v.array(v.string('wants texts'), 'wants a list'), []),
+  tls: v.optional(
+    v.custom<ServerTlsOptions>((value) => typeof value === 'object', 'wants an object'),
+    { mode: 1 },
+  ),
+  keepAliveMs: v.optional(
+    v.union(
+      [v.literal(0), v.pipe(milliseconds(1000), v.integer(), v.maxValue(3_600_000))],
+      'wants 0, or 1000 to 3600000',
+    ),
+    30_000,
+  ),
+  keepAliveTimeoutMs: v.optional(milliseconds(1), 5000),
+  idFormat: v.optional(v.picklist(['text8', 'raw4'], 'wants text8 or raw4'), 'text8'),
+  session: v.optional(v.boolean('wants true or false'), true),
+  token: v.optional(v.union([v.string(), v.array(v.string())], 'wants a text or a list of texts')),
+  tunnel: v.optional(v.custom<string>(isName, 'wants 1 to 64 of A-Z a-z 0-9 . _ -'), 'default'),
+  handshakeTimeoutMs: v.optional(milliseconds(1), 5000),
+  maxHandshakes: v.optional(wholeNumber(1), 512),
+  maxHandshakesPerAddress: v.optional(wholeNumber(1), 128),
+});
+
+/** @throws InvalidOptionError naming the option */
+export function checkServerPoolOptions(given: ServerPoolOptions) {
+  const options = checkOptions(schema, given);
+  if ((options.listen === undefined) === (options.server === undefined)) {
+    throw new InvalidOptionError('listen', 'wants exactly one of listen and server');
+  }
+  const listen = options.server ?? toAddress(options.listen as string | HostAddress);
+  checkServerTls(options.tls);
+  const tokens = checkTokens(options.token, 'host' in listen && options.session ? isLoopback(listen.host) : undefined);
+  return { ...options, listen, tokens, allow: new AllowList(options.allow) };
+}
+
+function toAddress(listen: string | HostAddress): HostAddress {
+  if (typeof listen !== 'string') return listen;
+  try {
+    const address = parseAddress(listen, { allowPortZero: true });
+    if ('host' in address) return address;
+  } catch (cause) {
+    throw new InvalidOptionError('listen', (cause as Error).message, { cause });
+  }
+  throw new InvalidOptionError('listen', 'wants host:port');
+}

@@ -1,0 +1,201 @@
+/** The accepting end of the pair: accept → allowed address → TLS → tag → greeting → pooled. */
+import type { CloseReason } from '../shared/close-reason.ts';
+import { DialError, PooldError, ProtocolError, reasonOf, RejectedError } from '../shared/errors.ts';
+import type { HostAddress } from '../shared/net/address.ts';
+import { ConnectionPool } from '../shared/pool/connection-pool.ts';
+import type { GroupFilter } from '../shared/pool/idle-list.ts';
+import type { Lease } from '../shared/pool/lease.ts';
+import { RawConnection } from '../shared/pool/raw-connection.ts';
+import type { Reservation } from '../shared/pool/reservation.ts';
+import type { WaitOptions } from '../shared/pool/waiter.ts';
+import type { Greeted } from '../shared/session/greeting.ts';
+import { Liveness } from '../shared/session/liveness.ts';
+import type { PooledConnection } from '../shared/session/pooled-connection.ts';
+import { Session } from '../shared/session/session.ts';
+import { TokenRing } from '../shared/session/token-ring.ts';
+import type { Visit } from '../shared/session/visit.ts';
+import { serverMaterial } from '../shared/tls/material.ts';
+import { serverTlsSettings } from '../shared/tls/modes.ts';
+import type { FrameDecoder } from '../shared/wire/decode.ts';
+import type { OpenInfo, Settings } from '../shared/wire/messages.ts';
+import { Acceptor, type AcceptorOwner } from './acceptor.ts';
+import type { Arrival } from './arrival.ts';
+import { Demand } from './demand.ts';
+import { checkServerPoolOptions, type ServerPoolOptions } from './server-pool-options.ts';
+
+/** How long a client that was refused because the pool is full is asked to wait, ms. */
+const FULL_RETRY_MS = 1000;
+
+/** Where a visitor comes from and what it asked for; what the other side is told with OPEN. */
+export type VisitorInfo = Pick<OpenInfo, 'remote' | 'local'>;
+
+/**
+ * Accepts connections from client pools and keeps them ready. With sessions (the default) each lease opens visits, one
+ * after the other; with `session: false` a lease holds a raw socket.
+ */
+export class ServerPool<S extends boolean = true> extends ConnectionPool<PooledConnection<S>> {
+  readonly #options: ReturnType<typeof checkServerPoolOptions>;
+  readonly #demand: Demand;
+  readonly #liveness: Liveness;
+  #acceptor: Acceptor<Reservation<PooledConnection<S>>> | undefined;
+  #fingerprint: string | undefined;
+  #starting: Promise<void> | undefined;
+
+  /** @throws InvalidOptionError naming the option */
+  constructor(options: ServerPoolOptions<S>) {
+    const checked = checkServerPoolOptions(options);
+    const { clock, random, keepAliveMs, keepAliveTimeoutMs, pickGroup } = checked;
+    super({
+      name: checked.name,
+      // How many connections there are, and how long they live, is for the dialling side to say.
+      max: checked.maxCapacity,
+      capacity: checked.maxCapacity,
+      idleTimeoutMs: 0,
+      maxLifetimeMs: 0,
+      maxWaiting: checked.maxWaiting,
+      acquireTimeoutMs: checked.acquireTimeoutMs,
+      claimTimeoutMs: checked.claimTimeoutMs,
+      leakThresholdMs: checked.leakThresholdMs,
+      ...(pickGroup === undefined ? {} : { pickGroup }),
+      clock,
+      random,
+    });
+    this.#options = checked;
+    this.#demand = new Demand(clock, () => this.waiting);
+    this.#liveness = new Liveness({
+      clock,
+      keepAliveMs,
+      mode: 'reap',
+      keepAliveTimeoutMs,
+      stallTimeoutMs: 0,
+      random,
+    });
+  }
+
+  /** The address that clients connect to; undefined before {@link start}. */
+  get address(): HostAddress | undefined {
+    return this.#acceptor?.address;
+  }
+
+  /** The certificate's SHA-256 fingerprint, which clients may pin; undefined before {@link start} and without TLS. */
+  get fingerprint(): string | undefined {
+    return this.#fingerprint;
+  }
+
+  /** Connections that have proved nothing yet. */
+  get arriving(): number {
+    return this.#acceptor?.arriving ?? 0;
+  }
+
+  /**
+   * Makes keys and certificate, and listens. Further calls wait for the same.
+   *
+   * @throws DialError when the address cannot be listened on, InvalidOptionError for a certificate that is no good
+   */
+  start(): Promise<void> {
+    this.#starting ??= this.#start();
+    return this.#starting;
+  }
+
+  /**
+   * Opens a visit on an idle connection, waiting for one; its connection comes back by itself when the visit is over.
+   * Only with sessions.
+   *
+   * @throws AcquireTimeoutError, QueueFullError, PoolClosedError, or the signal's reason
+   */
+  async openVisit(visitor: VisitorInfo, options: WaitOptions & GroupFilter = {}): Promise<Visit> {
+    return this.#open(await this.acquire(options), visitor);
+  }
+
+  /** {@link openVisit} at once, or undefined when nothing is idle. */
+  tryOpenVisit(visitor: VisitorInfo, filter?: GroupFilter): Visit | undefined {
+    const lease = this.tryAcquire(filter);
+    return lease === undefined ? undefined : this.#open(lease, visitor);
+  }
+
+  override async close(options?: { graceMs?: number }): Promise<void> {
+    await this.#acceptor?.close();
+    await super.close(options);
+  }
+
+  override destroy(error?: Error): void {
+    void this.#acceptor?.close();
+    this.#demand.stop();
+    this.#liveness.stop();
+    super.destroy(error);
+  }
+
+  protected override shortage(_missing: number, waiting: number): void {
+    if (waiting > 0) this.#demand.raise();
+  }
+
+  async #start(): Promise<void> {
+    const { tls, tokens, tunnel, session, idFormat, handshakeTimeoutMs, clock } = this.#options;
+    const [ring, material] = await Promise.all([TokenRing.from(tokens), serverMaterial(tls)]);
+    this.#fingerprint = material?.fingerprint;
+    const greeting = { tokens: ring, hasTunnel: (wanted: string) => wanted === tunnel, admit: () => this.#admit() };
+    const rules = {
+      tls: material === undefined ? undefined : serverTlsSettings(tls, material),
+      greeting: session ? greeting : undefined,
+      idFormat,
+      handshakeTimeoutMs,
+      clock,
+    };
+    const owner: AcceptorOwner<Reservation<PooledConnection<S>>> = {
+      has: (id) => this.has(id),
+      reserve: () => this.reserve(),
+      onRaw: ({ id, socket, remote }, room) =>
+        room.put(id, new RawConnection(id, socket, remote) as PooledConnection<S>),
+      onGreeted: (arrival, greeted, decoder) => this.#onGreeted(arrival, greeted, decoder),
+      onFailed: (error, remote) => this.#onFailed(error, remote),
+    };
+    if (!this.ready) return;
+    this.#acceptor = new Acceptor(this.#options, rules, owner);
+    await this.#acceptor.start();
+  }
+
+  /** The settings for a client that has proved itself. @throws RejectedError when there is no room for it */
+  #admit(): Settings {
+    if (this.size >= this.max) {
+      throw new RejectedError('full', `the pool is full (${this.max} connections)`, FULL_RETRY_MS);
+    }
+    const { maxCapacity, keepAliveMs } = this.#options;
+    return { opener: 'server', maxConnections: maxCapacity, keepAliveMs, worker: 0, workers: 1 };
+  }
+
+  #onGreeted({ id, socket, remote }: Arrival, greeted: Greeted, decoder: FrameDecoder): void {
+    const owner = {
+      onFault: (error: Error) => this.#onFailed(error, remote),
+      onEnd: (ended: Session, reason: CloseReason) => {
+        this.#demand.delete(ended);
+        this.#liveness.delete(ended);
+        if (reason === 'stalled') this.#liveness.suspect(greeted.client);
+      },
+    };
+    const { clock } = this.#options;
+    const session = new Session({ id, socket, decoder, greeted, side: 'server', remote, clock, owner });
+    this.#demand.add(session);
+    this.#liveness.add(session);
+    this.put(id, session as PooledConnection<S>, { group: greeted.client });
+  }
+
+  #onFailed(cause: Error, remote: string | undefined): void {
+    this.addError();
+    const error = cause instanceof PooldError ? cause : new DialError('connect', reasonOf(cause), { cause });
+    if (remote === undefined) this.tell('fault', { pool: this.name, error });
+    else if (this.heard('handshakeFailed')) this.tell('handshakeFailed', { pool: this.name, remote, error });
+  }
+
+  #open(lease: Lease<PooledConnection<S>>, { remote, local }: VisitorInfo): Visit {
+    const { connection } = lease;
+    if (!(connection instanceof Session)) {
+      lease.release();
+      throw new ProtocolError('raw connections have no visits: use the socket of a lease, or leave session on');
+    }
+    const visit = connection.open({ protocol: 'tcp', tunnel: this.#options.tunnel, remote, local });
+    visit.onDone = () => {
+      if (lease.held) lease.release();
+    };
+    return visit;
+  }
+}

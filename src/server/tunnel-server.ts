@@ -1,0 +1,151 @@
+/** The public end of a tunnel: each visitor is handed a pooled connection and talks to the target behind it. */
+import * as v from 'valibot';
+import { type Clock, systemClock } from '../shared/clock.ts';
+import { InvalidOptionError, reasonOf } from '../shared/errors.ts';
+import { Events } from '../shared/events.ts';
+import { type HostAddress, parseAddress } from '../shared/net/address.ts';
+import { checkOptions, instance, milliseconds, wholeNumber } from '../shared/options.ts';
+import type { RelayEnd } from '../shared/relay/relay.ts';
+import { StallWatch } from '../shared/relay/stall-watch.ts';
+import type { VisitEventMap } from '../shared/relay/visit-events.ts';
+import { PublicListener } from './public-listener.ts';
+import type { ServerPool } from './server-pool.ts';
+import { ServerVisit, type ServerVisitOwner } from './server-visit.ts';
+
+/** How often a closing tunnel looks at nothing: visits end by events. Default of `close({ graceMs })`, ms. */
+const DEFAULT_GRACE_MS = 10_000;
+
+export interface TunnelServerOptions {
+  /** A pool with sessions; the tunnel starts and closes it. */
+  readonly pool: ServerPool;
+  /** Where visitors connect: `host:port`; port 0 takes a free one. */
+  readonly public: string | HostAddress;
+  /** How long a visitor waits for a connection before it is reset, ms. Default 5000. */
+  readonly waitMs?: number;
+  /** How long the other side may take to say anything about a visit, ms. Default 8000. */
+  readonly openTimeoutMs?: number;
+  /** A visit that is blocked and moved no byte for so long is reset, ms; 0 never. Default 600000. */
+  readonly stallTimeoutMs?: number;
+  readonly clock?: Clock;
+}
+
+const schema = v.strictObject({
+  pool: instance<ServerPool>('a ServerPool'),
+  public: v.union([v.string(), v.object({ host: v.string(), port: wholeNumber(0, 65535) })], 'wants host:port'),
+  waitMs: v.optional(milliseconds(), 5000),
+  openTimeoutMs: v.optional(milliseconds(1), 8000),
+  stallTimeoutMs: v.optional(milliseconds(), 600_000),
+  clock: v.optional(instance<Clock>('a clock'), () => systemClock),
+});
+
+export class TunnelServer extends Events<VisitEventMap> implements ServerVisitOwner, AsyncDisposable {
+  readonly #options: v.InferOutput<typeof schema>;
+  readonly #listener: PublicListener;
+  readonly #stallWatch: StallWatch;
+  readonly #visits = new Set<ServerVisit>();
+  #emptied: (() => void) | undefined;
+
+  /** @throws InvalidOptionError naming the option */
+  constructor(options: TunnelServerOptions) {
+    super('tunnel');
+    const checked = checkOptions(schema, options);
+    this.#options = checked;
+    this.#stallWatch = new StallWatch(checked.clock, checked.stallTimeoutMs);
+    this.#listener = new PublicListener(
+      toAddress(checked.public),
+      (socket) => this.#welcome(socket),
+      (error) => this.tell('fault', { error }),
+    );
+  }
+
+  get pool(): ServerPool {
+    return this.#options.pool;
+  }
+
+  /** Where visitors connect; undefined before {@link start}. */
+  get address(): HostAddress | undefined {
+    return this.#listener.address;
+  }
+
+  /** Visitors, those who wait for a connection among them. */
+  get visitors(): number {
+    return this.#visits.size;
+  }
+
+  /**
+   * Starts the pool, then lets visitors in.
+   *
+   * @throws DialError when an address cannot be listened on, InvalidOptionError for a certificate that is no good
+   */
+  async start(): Promise<void> {
+    await this.pool.start();
+    await this.#listener.start();
+  }
+
+  /** Lets no visitor in, lets those who are in end until the grace is over, then closes everything. */
+  async close({ graceMs = DEFAULT_GRACE_MS }: { graceMs?: number } = {}): Promise<void> {
+    const { clock, pool } = this.#options;
+    const startedAt = clock.now();
+    this.#listener.close();
+    if (this.#visits.size > 0) {
+      await new Promise<void>((resolve) => {
+        const timer = clock.setTimeout(resolve, graceMs);
+        this.#emptied = () => {
+          clock.clearTimeout(timer);
+          resolve();
+        };
+      });
+    }
+    for (const visit of this.#visits) visit.abort();
+    await pool.close({ graceMs: Math.max(0, graceMs - (clock.now() - startedAt)) });
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  /** @internal */
+  onOpened(visit: ServerVisit, waitedMs: number): void {
+    if (!this.heard('visitOpened')) return;
+    this.tell('visitOpened', { remote: visit.visitor.remote, id: visit.visit?.connectionId ?? '', waitedMs });
+  }
+
+  /** @internal */
+  onEnd(visit: ServerVisit, reason: RelayEnd, error: Error | undefined): void {
+    this.#forget(visit);
+    if (!this.heard('visitClosed') || visit.visit === undefined) return;
+    const { connectionId, bytesIn, bytesOut } = visit.visit;
+    const durationMs = this.#options.clock.now() - visit.startedAt;
+    const { remote } = visit.visitor;
+    this.tell('visitClosed', { remote, id: connectionId, bytesIn, bytesOut, durationMs, reason, error });
+  }
+
+  /** @internal */
+  onRefused(visit: ServerVisit, waitedMs: number, error: unknown): void {
+    this.#forget(visit);
+    if (this.heard('visitRefused')) this.tell('visitRefused', { remote: visit.visitor.remote, waitedMs, error });
+  }
+
+  #welcome(socket: ConstructorParameters<typeof ServerVisit>[0]): void {
+    const { pool, waitMs, openTimeoutMs, clock } = this.#options;
+    const visit = new ServerVisit(socket, { pool, waitMs, openTimeoutMs, clock, stallWatch: this.#stallWatch }, this);
+    this.#visits.add(visit);
+    visit.start();
+  }
+
+  #forget(visit: ServerVisit): void {
+    this.#visits.delete(visit);
+    if (this.#visits.size === 0) this.#emptied?.();
+  }
+}
+
+function toAddress(address: string | HostAddress): HostAddress {
+  if (typeof address !== 'string') return address;
+  try {
+    const parsed = parseAddress(address, { allowPortZero: true });
+    if ('host' in parsed) return parsed;
+  } catch (cause) {
+    throw new InvalidOptionError('public', reasonOf(cause), { cause });
+  }
+  throw new InvalidOptionError('public', 'wants host:port');
+}
