@@ -22,7 +22,7 @@ export type { PutOptions, Reservation } from './shared/pool/reservation.ts';
 export type { WaitOptions } from './shared/pool/waiter.ts';
 export type { RelayEnd } from './shared/relay/relay.ts';
 export type * from './shared/relay/visit-events.ts';
-export type { PooledConnection } from './shared/session/pooled-connection.ts';
+export type { PooledConnection } from './shared/pooled-connection.ts';
 export type { Session } from './shared/session/session.ts';
 export type { Visit, VisitHandler } from './shared/session/visit.ts';
 export { VisitStream } from './shared/session/visit-stream.ts';

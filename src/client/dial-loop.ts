@@ -109,7 +109,7 @@ export class DialLoop {
   failed(error: Error, startedAt: number): Retry {
     const { clock } = this.#options;
     const now = clock.now();
-    if (startedAt >= this.#countedAt) {
+    if (startedAt > this.#countedAt) {
       this.#countedAt = now;
       const atLeastMs = error instanceof RejectedError ? (error.retryAfterMs ?? 0) : 0;
       const delayMs = Math.max(this.#backoff.next(maxDelayFor(error)), atLeastMs);

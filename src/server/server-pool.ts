@@ -10,7 +10,7 @@ import type { Reservation } from '../shared/pool/reservation.ts';
 import type { WaitOptions } from '../shared/pool/waiter.ts';
 import type { Greeted } from '../shared/session/greeting.ts';
 import { Liveness } from '../shared/session/liveness.ts';
-import type { PooledConnection } from '../shared/session/pooled-connection.ts';
+import type { PooledConnection } from '../shared/pooled-connection.ts';
 import { Session } from '../shared/session/session.ts';
 import { TokenRing } from '../shared/session/token-ring.ts';
 import type { Visit } from '../shared/session/visit.ts';

@@ -14,9 +14,6 @@ export const KEY_BYTES = 32;
 /** Length of the TLS exporter's output that a proof is bound to, bytes. */
 export const BINDING_BYTES = 32;
 
-/** Label of the TLS exporter (RFC 8446, 7.5). */
-export const EXPORTER_LABEL = 'EXPORTER-poold';
-
 const SALT = 'poold v1';
 const KID_BYTES = 4;
 /** About 0.1 s and 32 MiB for each guess. */
@@ -39,7 +36,7 @@ export interface Transcript {
   readonly challenge: Buffer;
   /** The nonce of HELLO, 16 bytes. */
   readonly clientNonce: Buffer;
-  /** 32 bytes of the TLS exporter {@link EXPORTER_LABEL}; 32 zero bytes in mode 0. */
+  /** 32 bytes of the TLS exporter with the label `EXPORTER-poold`; 32 zero bytes in mode 0. */
   readonly binding: Buffer;
   /** The JSON of HELLO, byte by byte as sent. */
   readonly hello: Buffer;

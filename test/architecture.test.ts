@@ -1,0 +1,90 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, normalize, relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import test from 'ava';
+
+const root = fileURLToPath(new URL('../../', import.meta.url));
+
+/** The doors of docs/architecture.md: which rooms each room may import from, besides itself. */
+const DOORS: Readonly<Record<string, readonly string[]>> = {
+  index: ['server', 'client', 'base', 'net', 'tls', 'pool', 'relay', 'session', 'wire', 'pooled-connection'],
+  cli: ['server', 'client', 'base', 'net', 'tls'],
+  server: ['base', 'net', 'tls', 'policy', 'wire', 'resilience', 'pool', 'relay', 'session', 'pooled-connection'],
+  client: ['base', 'net', 'tls', 'policy', 'wire', 'resilience', 'pool', 'relay', 'session', 'pooled-connection'],
+  'pooled-connection': ['pool', 'session'],
+  pool: ['base'],
+  relay: ['base'],
+  session: ['base', 'wire'],
+  net: ['base'],
+  tls: ['base'],
+  policy: ['base'],
+  wire: ['base'],
+  resilience: ['base'],
+  base: [],
+};
+
+/** Files directly under src/shared that every room may use. */
+const BASE = new Set(['clock', 'close-reason', 'errors', 'events', 'options', 'units']);
+
+/** The files that may hold sockets: the edges. Types are free. */
+const SOCKETS: Readonly<Record<string, readonly string[]>> = {
+  'node:tls': ['server/arrival.ts', 'client/dial.ts', 'shared/tls/modes.ts', 'shared/tls/exporter.ts'],
+  'node:net': [
+    'server/acceptor.ts',
+    'server/public-listener.ts',
+    'server/server-pool-options.ts',
+    'client/dial.ts',
+    'client/target.ts',
+    'shared/net/address.ts',
+    'shared/net/allow-list.ts',
+    'shared/tls/modes.ts',
+    'shared/wire/fields.ts',
+  ],
+};
+
+const files = readdirSync(join(root, 'src'), { recursive: true, encoding: 'utf8' }).filter((file) =>
+  file.endsWith('.ts'),
+);
+
+function roomOf(file: string): string {
+  const [first = '', second = '', ...rest] = file.split('/');
+  if (first !== 'shared') return first.replace('.ts', '');
+  const name = second.replace('.ts', '');
+  return rest.length === 0 && BASE.has(name) ? 'base' : name;
+}
+
+/** What a file imports, and whether only types come in. */
+function importsOf(file: string): { from: string; typeOnly: boolean }[] {
+  const code = readFileSync(join(root, 'src', file), 'utf8');
+  const lines = code.matchAll(/^(?:import|export)\s+(type\s)?[^;]*?from\s+'([^']+)';|import\('([^']+)'\)/gms);
+  return [...lines].map(([, type, from, late]) => ({ from: from ?? late ?? '', typeOnly: type !== undefined }));
+}
+
+test('every import goes through a door of the house', (t) => {
+  t.true(files.length > 50);
+  for (const file of files) {
+    const room = roomOf(file);
+    for (const { from } of importsOf(file).filter((one) => one.from.startsWith('.'))) {
+      const target = roomOf(relative('.', normalize(join(dirname(file), from))));
+      const open = target === room || DOORS[room]?.includes(target);
+      t.true(open, `${file} (room ${room}) imports ${from} (room ${target})`);
+    }
+  }
+});
+
+test('sockets stay at the edges', (t) => {
+  for (const file of files.filter((one) => !one.startsWith('cli/'))) {
+    for (const { from, typeOnly } of importsOf(file)) {
+      const edges = SOCKETS[from];
+      t.true(edges === undefined || typeOnly || edges.includes(file), `${file} imports ${from}`);
+    }
+  }
+});
+
+test('the table of docs/architecture.md is the one that is kept', (t) => {
+  const page = readFileSync(join(root, 'docs/architecture.md'), 'utf8').replaceAll(/ +/g, ' ');
+  for (const [room, doors] of Object.entries(DOORS)) {
+    const row = `| ${room} | ${doors.length === 0 ? 'node: only' : doors.join(', ')} |`;
+    t.true(page.includes(row), `missing: ${row}`);
+  }
+});

@@ -1,0 +1,185 @@
+import test from 'ava';
+import { DialLoop, type DialledLevel } from '../../src/client/dial-loop.ts';
+import { DialError, RejectedError } from '../../src/shared/errors.ts';
+import { manualClock } from '../helpers/clock.ts';
+
+const REFUSED = new DialError('connect', 'refused');
+
+/** A loop over a pool of numbers: dials are counted, and end when the test says so. */
+function loopOver(given: Partial<DialledLevel & { maxConnecting: number; minCapacity: number; maxCapacity: number }>) {
+  const { clock, advance } = manualClock();
+  const level = { idle: 0, inUse: 0, connecting: 0, capacity: 8, max: 64, interval: 100, ...given };
+  const starts: number[] = [];
+  const loop = new DialLoop(
+    {
+      minCapacity: given.minCapacity ?? 8,
+      maxCapacity: given.maxCapacity ?? 64,
+      minIntervalMs: 100,
+      maxIntervalMs: 1000,
+      maxConnecting: given.maxConnecting ?? 32,
+      clock,
+      random: () => 0.5,
+    },
+    {
+      level: () => ({ ...level }),
+      adapt: (next) => void Object.assign(level, next),
+      dial: () => {
+        level.connecting += 1;
+        starts.push(clock.now());
+        return true;
+      },
+    },
+  );
+  const succeed = (): void => {
+    level.connecting -= 1;
+    level.idle += 1;
+    loop.succeeded();
+  };
+  const fail = (error: Error = REFUSED) => {
+    level.connecting -= 1;
+    return loop.failed(error, starts.at(-1) ?? 0);
+  };
+  return { loop, level, starts, succeed, fail, advance };
+}
+
+test('what is missing is dialled at once, in parallel, up to maxConnecting', (t) => {
+  const { loop, level, starts } = loopOver({ capacity: 8, maxConnecting: 5 });
+  loop.start();
+  t.is(level.connecting, 5);
+  t.deepEqual(starts, [0, 0, 0, 0, 0]);
+  loop.stop();
+});
+
+test('each dial that ends makes room for the next; no wave waits for its slowest', (t) => {
+  const { loop, level, starts, succeed } = loopOver({ capacity: 8, maxConnecting: 5 });
+  loop.start();
+  succeed();
+  t.is(starts.length, 6);
+  t.is(level.connecting, 5);
+  loop.stop();
+});
+
+test('nothing is dialled while the pool is full, whatever is asked', (t) => {
+  const { loop, starts } = loopOver({ capacity: 8, max: 8, idle: 2, inUse: 6 });
+  loop.start();
+  loop.demand(100);
+  t.deepEqual(starts, []);
+  loop.stop();
+});
+
+test('demand dials beyond the capacity, counting what is under way', (t) => {
+  const { loop, level } = loopOver({ capacity: 8, idle: 8 });
+  loop.start();
+  loop.demand(10);
+  t.is(level.connecting, 10);
+  loop.demand(10);
+  t.is(level.connecting, 10, 'the same visitors ask again while their dials are under way');
+  loop.demand(12);
+  t.is(level.connecting, 12);
+  loop.stop();
+});
+
+test('a shortage is dialled when it is told, not at the end of the interval', (t) => {
+  const { loop, level, starts } = loopOver({ capacity: 8, idle: 8 });
+  loop.start();
+  level.idle = 5;
+  loop.wake();
+  t.is(starts.length, 3);
+  loop.stop();
+});
+
+test('after a failure one dial alone tries the way, later and later, up to a second', async (t) => {
+  const { loop, starts, fail, advance } = loopOver({ capacity: 8, maxConnecting: 1 });
+  loop.start();
+  const pauses: number[] = [];
+  for (let round = 0; round < 7; round += 1) {
+    const { attempt, retryInMs } = fail();
+    t.is(attempt, round + 1);
+    pauses.push(retryInMs);
+    await advance(retryInMs - 1);
+    t.is(starts.length, round + 1, 'not yet');
+    await advance(1);
+    t.is(starts.length, round + 2);
+  }
+  t.deepEqual(pauses, [55, 105, 205, 405, 505, 505, 505]);
+  loop.stop();
+});
+
+test('dials that fail together count as one failure', (t) => {
+  const { loop, fail } = loopOver({ capacity: 4 });
+  loop.start();
+  t.deepEqual(
+    [fail(), fail(), fail(), fail()].map(({ attempt }) => attempt),
+    [1, 1, 1, 1],
+  );
+  loop.stop();
+});
+
+test('demand and shortage wait for the end of the backoff', async (t) => {
+  const { loop, starts, fail, advance } = loopOver({ capacity: 1 });
+  loop.start();
+  const { retryInMs } = fail();
+  loop.demand(20);
+  loop.wake();
+  t.is(starts.length, 1);
+  await advance(retryInMs);
+  t.is(starts.length, 2);
+  loop.stop();
+});
+
+test('the first success ends the backoff, and everything missing is dialled at once', async (t) => {
+  const { loop, starts, succeed, fail, advance } = loopOver({ capacity: 8, maxConnecting: 32 });
+  loop.start();
+  for (let dial = 0; dial < 8; dial += 1) fail();
+  await advance(1000);
+  t.is(starts.length, 9);
+  succeed();
+  t.is(starts.length, 9 + 7);
+  loop.stop();
+});
+
+test('a refusal that only a person can mend is tried again within half a minute, one that names a time not before it', async (t) => {
+  const { loop, fail, advance } = loopOver({ capacity: 1, maxConnecting: 1 });
+  loop.start();
+  let longest = 0;
+  for (let round = 0; round < 14; round += 1) {
+    const { retryInMs } = fail(new RejectedError('auth', 'wrong token'));
+    longest = Math.max(longest, retryInMs);
+    await advance(retryInMs);
+  }
+  t.true(longest > 10_000 && longest <= 30_000, `${longest}`);
+  t.true(fail(new RejectedError('busy', 'later', 5000)).retryInMs >= 5000);
+  loop.stop();
+});
+
+test('rounds shorten the interval and raise the capacity under demand, and both return to rest', async (t) => {
+  const { loop, level, succeed, advance } = loopOver({ capacity: 8, interval: 500 });
+  loop.start();
+  for (let round = 0; round < 10; round += 1) {
+    while (level.connecting > 0) succeed();
+    level.inUse += level.idle;
+    level.idle = 0;
+    loop.wake();
+    await advance(level.interval);
+  }
+  t.is(level.interval, 100);
+  t.true(level.capacity > 8, `${level.capacity}`);
+  level.inUse = 0;
+  for (let round = 0; round < 100; round += 1) {
+    while (level.connecting > 0) succeed();
+    await advance(1000);
+  }
+  t.is(level.capacity, 8);
+  t.is(level.interval, 1000);
+  loop.stop();
+});
+
+test('a stopped loop dials nothing more', async (t) => {
+  const { loop, starts, fail, advance } = loopOver({ capacity: 1 });
+  loop.start();
+  fail();
+  loop.stop();
+  loop.demand(5);
+  await advance(60_000);
+  t.is(starts.length, 1);
+});

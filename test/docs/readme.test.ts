@@ -1,0 +1,78 @@
+import { readFileSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import test from 'ava';
+import { startChild } from '../helpers/child.ts';
+import { ask } from '../helpers/pair.ts';
+import { echo, freePort, startTarget } from '../helpers/targets.ts';
+
+const root = fileURLToPath(new URL('../../../', import.meta.url));
+const readme = readFileSync(join(root, 'README.md'), 'utf8');
+const index = new URL('../../src/index.js', import.meta.url).href;
+
+/** The README's code blocks of a language, in order. */
+function blocks(language: string): string[] {
+  return [...readme.matchAll(new RegExp(`^\`\`\`${language}\\n(.*?)^\`\`\``, 'gms'))].map(([, code]) => code ?? '');
+}
+
+/** The README's ports, replaced by free ones, so that tests do not meet each other. */
+async function onFreePorts(code: string, target = 0): Promise<{ code: string; public: number }> {
+  const [listen, visitors] = [await freePort(), await freePort()];
+  const moved = code.replaceAll('7000', `${listen}`).replaceAll('8080', `${visitors}`).replaceAll('3000', `${target}`);
+  return { code: moved, public: visitors };
+}
+
+function runModule(code: string) {
+  return startChild(process.execPath, ['--input-type=module', '-e', code.replace("'poold'", `'${index}'`)]);
+}
+
+test('the library example is a tunnel', async (t) => {
+  await using target = await startTarget(echo);
+  const [example = ''] = blocks('js');
+  const moved = await onFreePorts(example, target.port);
+  await using child = runModule(moved.code);
+  await child.printed(/warm \d+/);
+  t.is(await ask(connect({ port: moved.public, host: '127.0.0.1', allowHalfOpen: true }), 'hello'), 'hello');
+});
+
+test('the example with raw connections prints what it says', async (t) => {
+  const [, example = ''] = blocks('js');
+  await using child = runModule((await onFreePorts(example)).code);
+  t.is(await child.ended(), 0, child.output);
+  t.is(child.output, 'hello\ntrue true\n');
+});
+
+test('the commands make a tunnel that curl passes through', async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), 'poold-readme-'));
+  t.teardown(() => rm(folder, { recursive: true }));
+  await using target = await startTarget((socket) => {
+    socket.once('data', () => socket.end('HTTP/1.1 200 OK\r\ncontent-length: 5\r\nconnection: close\r\n\r\nhello'));
+  });
+  const commands = blocks('sh').filter((code) => code.includes('poold.js') || code.includes('curl'));
+  const moved = await onFreePorts(commands.join('\u0000'), target.port);
+  const [token = '', server = '', client = '', curl = ''] = moved.code
+    .replaceAll('bin/poold.js', join(root, 'bin/poold.js'))
+    .split('\u0000');
+  const shell = (code: string) =>
+    startChild('bash', ['-c', code.startsWith('(') ? code : `exec ${code}`], { cwd: folder });
+  await using made = shell(token);
+  t.is(await made.ended(), 0, made.output);
+  await using serving = shell(server);
+  await serving.printed(/listening/i);
+  await using dialling = shell(client);
+  await dialling.printed(/warm/i);
+  await using fetched = shell(curl.replace('curl', 'curl --silent --show-error'));
+  t.is(await fetched.ended(), 0, fetched.output);
+  t.is(fetched.output, 'hello');
+});
+
+test('the README begins as newcomers need it', (t) => {
+  t.true(readme.includes('npm install && npm start'));
+  t.true(readme.includes('npm install && npm test'));
+  for (const [, page = ''] of readme.matchAll(/\]\(((?:docs\/)?[\w./-]+\.md)\)/g)) {
+    t.notThrows(() => readFileSync(join(root, page)), page);
+  }
+});
