@@ -1,12 +1,16 @@
 /** One visitor: waits for a connection, opens a visit on it, and is relayed until both directions are done. */
 import type { Socket } from 'node:net';
 import type { Clock, Timer } from '../shared/clock.ts';
+import { VisitResetError } from '../shared/errors.ts';
 import { localOf, remoteOf } from '../shared/net/address.ts';
 import { Relay, type RelayEnd } from '../shared/relay/relay.ts';
 import type { StallWatch } from '../shared/relay/stall-watch.ts';
 import type { Visit } from '../shared/session/visit.ts';
-import { ResetCode } from '../shared/wire/frame.ts';
+import { isBeforeTarget, ResetCode } from '../shared/wire/frame.ts';
 import type { ServerPool, VisitorInfo } from './server-pool.ts';
+
+/** How often a visitor may meet a connection whose other side is just shutting it. */
+const MAX_DRAINING = 3;
 
 /** What is the same for all visitors of a tunnel. */
 export interface VisitRules {
@@ -34,6 +38,9 @@ export class ServerVisit {
   #visit: Visit | undefined;
   #relay: Relay | undefined;
   #opening: Timer | undefined;
+  /** It has been tried at another client; it has met so many closing connections. */
+  #moved = false;
+  #drained = 0;
 
   constructor(socket: Socket, rules: VisitRules, owner: ServerVisitOwner) {
     this.#socket = socket;
@@ -61,39 +68,73 @@ export class ServerVisit {
   }
 
   async #wait(): Promise<void> {
-    const { pool, waitMs, clock } = this.#rules;
     const socket = this.#socket;
-    const left = new AbortController();
-    const onClose = (): void => left.abort(new Error('the visitor left'));
-    const onError = (): void => {};
-    socket.on('close', onClose).on('error', onError);
+    const ignore = (): void => {};
+    socket.on('error', ignore);
     try {
-      const visit = await pool.openVisit(this.visitor, { timeoutMs: waitMs, signal: left.signal });
-      socket.off('close', onClose);
-      this.#carry(visit);
-      socket.off('error', onError);
+      this.#carry(await this.#queue());
+      socket.off('error', ignore);
     } catch (error) {
       socket.resetAndDestroy();
-      this.#owner.onRefused(this, clock.now() - this.startedAt, error);
+      this.#owner.onRefused(this, this.#rules.clock.now() - this.startedAt, error);
+    }
+  }
+
+  /** Waits for a connection as long as the visitor does. */
+  async #queue(): Promise<Visit> {
+    const { pool, waitMs } = this.#rules;
+    const left = new AbortController();
+    const onClose = (): void => left.abort(new Error('the visitor left'));
+    this.#socket.on('close', onClose);
+    try {
+      return await pool.openVisit(this.visitor, { timeoutMs: waitMs, signal: left.signal });
+    } finally {
+      this.#socket.off('close', onClose);
     }
   }
 
   #carry(visit: Visit): void {
-    const { clock, openTimeoutMs, stallWatch } = this.#rules;
-    this.#visit = visit;
-    this.#opening = clock.setTimeout(() => visit.abandon(), openTimeoutMs);
+    const { clock, stallWatch } = this.#rules;
     this.#relay = new Relay({
       socket: this.#socket,
-      visit,
+      visit: this.#adopt(visit),
       stallWatch,
       brokenCode: () => ResetCode.visitorLeft,
       stalledCode: ResetCode.stalled,
       onOpened: () => clock.clearTimeout(this.#opening),
+      onReset: (error) => this.#moveOn(error),
       onEnd: (end, error) => {
         clock.clearTimeout(this.#opening);
         this.#owner.onEnd(this, end, error);
       },
     });
     this.#owner.onOpened(this, clock.now() - this.startedAt);
+  }
+
+  /** From here on the other side has its time to say something about the visit. */
+  #adopt(visit: Visit): Visit {
+    const { clock, openTimeoutMs } = this.#rules;
+    this.#visit = visit;
+    clock.clearTimeout(this.#opening);
+    this.#opening = clock.setTimeout(() => visit.abandon(), openTimeoutMs);
+    return visit;
+  }
+
+  /**
+   * Another visit for a visitor who was turned away before a byte reached a target: on any connection when the first
+   * was just being closed, and once at another client otherwise.
+   */
+  #moveOn(error: Error): Promise<Visit> | undefined {
+    if (!(error instanceof VisitResetError) || !isBeforeTarget(error.resetCode)) return undefined;
+    this.#rules.clock.clearTimeout(this.#opening);
+    if (error.resetCode === ResetCode.draining) {
+      this.#drained += 1;
+      return this.#drained > MAX_DRAINING ? undefined : this.#queue().then((visit) => this.#adopt(visit));
+    }
+    const elsewhere = this.#moved
+      ? undefined
+      : this.#rules.pool.tryOpenVisit(this.visitor, { notGroup: this.#visit?.client });
+    this.#moved = true;
+    return elsewhere && Promise.resolve(this.#adopt(elsewhere));
   }
 }

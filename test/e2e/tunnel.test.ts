@@ -1,9 +1,10 @@
 import { once } from 'node:events';
 import test from 'ava';
+import { TunnelClient } from '../../src/client/tunnel-client.ts';
 import type { VisitClosedEvent, VisitRefusedEvent } from '../../src/shared/relay/visit-events.ts';
 import type { TlsMode } from '../../src/shared/tls/modes.ts';
 import { nextEvent, until } from '../helpers/events.ts';
-import { ask, readAll, startPair } from '../helpers/pair.ts';
+import { ask, readAll, startPair, TOKEN } from '../helpers/pair.ts';
 import { echo, freePort, startSilentTarget, startTarget } from '../helpers/targets.ts';
 
 const inEveryMode = (title: string, run: (t: import('ava').ExecutionContext, tls: TlsMode) => Promise<void>): void => {
@@ -194,3 +195,40 @@ function deferred<T>(): Deferred<T> {
   });
   return { promise, resolve };
 }
+
+test('a visitor whose target is down at one client is served by another, and its bytes arrive once', async (t) => {
+  await using target = await startTarget(echo);
+  let first = '';
+  await using pair = await startPair({
+    target: await freePort(),
+    client: { minCapacity: 2 },
+    server: { pickGroup: (groups) => groups.find(({ name }) => name === first)?.name },
+  });
+  first = pair.client.pool.client;
+  await using other = new TunnelClient({
+    pool: { dial: pair.server.pool.address ?? '', tls: { mode: 0 }, token: TOKEN, minCapacity: 2 },
+    target: { host: '127.0.0.1', port: target.port },
+  });
+  await other.start();
+  await other.pool.warmed(2);
+  await pair.server.pool.warmed(4);
+  const text = 'x'.repeat(100_000);
+  t.is(await ask(pair.visit(), text), text);
+  t.is(target.accepted, 1);
+});
+
+test('visitors never notice that idle connections are closed under their hands', async (t) => {
+  await using target = await startTarget(echo);
+  await using pair = await startPair({ tls: 1, target: target.port, client: { minCapacity: 4 } });
+  let answered = 0;
+  const visitors = Array.from({ length: 8 }, async (_, visitor) => {
+    for (let visit = 0; visit < 40; visit += 1) {
+      if (visitor === 0 && visit % 4 === 0) pair.client.pool.clean();
+      if (visitor === 1 && visit % 4 === 2) pair.server.pool.clean();
+      const message = `${visitor} ${visit}`;
+      if ((await ask(pair.visit(), message)) === message) answered += 1;
+    }
+  });
+  await Promise.all(visitors);
+  t.is(answered, 320);
+});

@@ -26,6 +26,9 @@ export type PoolState = 'ready' | 'closing' | 'closed';
 /** Random part of a lifetime, so that connections made together do not end together (HikariCP's figure). */
 const LIFETIME_JITTER = 0.025;
 
+/** The refusals of connections that are in order: their peers may be about to use them. */
+const POLITE: ReadonlySet<PutRefusal> = new Set(['stale', 'max-lifetime', 'pool-closed']);
+
 /** Default of `close({ graceMs })`, ms. */
 const DEFAULT_GRACE_MS = 10_000;
 
@@ -270,9 +273,12 @@ export class ConnectionPool<T extends PoolConnection>
     this.#generation += 1;
     let closed = this.#dropIdle('flushed');
     for (const entry of this.#bag.all()) {
-      if (graceful && entry.state === 'inUse') continue;
-      this.#drop(entry, 'flushed');
-      closed += 1;
+      if (graceful && entry.state === 'inUse') {
+        entry.connection.retire?.('flushed');
+      } else {
+        this.#drop(entry, 'flushed');
+        closed += 1;
+      }
     }
     this.tell('flushed', { pool: this.name, closed, generation: this.#generation });
     this.#shortage();
@@ -328,7 +334,10 @@ export class ConnectionPool<T extends PoolConnection>
     this.#state = 'closing';
     this.#refuseAll(new PoolClosedError(this.name));
     this.#dropIdle('pool-closed');
-    for (const entry of [...this.#bag.claimedFromOldest()]) this.#drop(entry, 'pool-closed');
+    for (const entry of this.#bag.all()) {
+      if (entry.state === 'claimed') this.#drop(entry, 'pool-closed');
+      else entry.connection.retire?.('pool-closed');
+    }
     if (this.#bag.size + this.#retiring.size > 0) {
       await new Promise<void>((resolve) => {
         const timer = clock.setTimeout(resolve, graceMs);
@@ -365,7 +374,7 @@ export class ConnectionPool<T extends PoolConnection>
   #giveBack(entry: Entry<T>): boolean {
     const refusal = this.#refusalOf(entry);
     if (refusal !== undefined) {
-      this.#drop(entry, refusal);
+      this.#drop(entry, refusal, POLITE.has(refusal));
       this.#tellRefused(entry.id, refusal);
       return false;
     }

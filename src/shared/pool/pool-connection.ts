@@ -27,8 +27,9 @@ export interface PoolConnection {
    */
   onClose(listener: (reason: CloseReason) => void): void;
   /**
-   * Says goodbye to an idle connection politely, so that a peer that is just about to use it loses nothing, and closes
-   * it soon after. Without it the pool calls {@link close}.
+   * Says goodbye politely: tells the peer that nothing new may begin. An idle connection closes soon after, so that a
+   * peer that is just about to use it loses nothing; one in use goes on, and is closed when it comes back. Without it
+   * the pool calls {@link close} on idle connections, and says nothing to those in use.
    */
   retire?(reason: CloseReason): void;
   /** Why it cannot be idle now; undefined when it can. Judged when it is put. */

@@ -10,6 +10,8 @@ export interface RelayVisit {
   handler: RelayHandler;
   readonly bytesIn: number;
   readonly bytesOut: number;
+  /** What may be sent elsewhere when the visit was turned away before it reached a target. */
+  takeBack(): { readonly chunks: readonly Buffer[]; readonly ended: boolean };
   write(chunk: Buffer): boolean;
   end(): void;
   reset(code: number, message?: string): void;
@@ -41,6 +43,8 @@ export interface RelayOptions {
   readonly stallWatch: StallWatch;
   /** The visit's OPENED has come. */
   readonly onOpened?: (() => void) | undefined;
+  /** The visit was reset: another one to go on with, if no byte has reached a target; undefined to give up. */
+  readonly onReset?: ((error: Error) => Promise<RelayVisit> | undefined) | undefined;
   /** Called once, when the socket has closed. `error` is what broke it. */
   readonly onEnd: (end: RelayEnd, error: Error | undefined) => void;
 }
@@ -51,7 +55,7 @@ type Carried = RelaySocket & { [kRelay]: Relay };
 export class Relay implements RelayHandler, Watched {
   readonly #options: RelayOptions;
   readonly #socket: RelaySocket;
-  readonly #visit: RelayVisit;
+  #visit: RelayVisit;
   #sentEnd = false;
   #gotEnd = false;
   #end: RelayEnd = 'done';
@@ -84,7 +88,15 @@ export class Relay implements RelayHandler, Watched {
   }
 
   onReset(error: Error): void {
-    this.#break('reset', error);
+    const next = this.#socket.destroyed ? undefined : this.#options.onReset?.(error);
+    if (next === undefined) return this.#break('reset', error);
+    // Nothing is read until the other visit is there.
+    this.#socket.pause();
+    const { chunks, ended } = this.#visit.takeBack();
+    next.then(
+      (visit) => this.#moveTo(visit, chunks, ended),
+      (reason: unknown) => this.#break('reset', reason instanceof Error ? reason : error),
+    );
   }
 
   onDrain(): void {
@@ -138,6 +150,16 @@ export class Relay implements RelayHandler, Watched {
       this.#visit.reset(this.#options.brokenCode(this.#error));
     }
     this.#options.onEnd(this.#end, this.#error);
+  }
+
+  #moveTo(visit: RelayVisit, chunks: readonly Buffer[], ended: boolean): void {
+    if (this.#socket.destroyed) return visit.reset(this.#options.brokenCode(this.#error));
+    this.#visit = visit;
+    visit.handler = this;
+    let flowing = true;
+    for (const chunk of chunks) flowing = visit.write(chunk);
+    if (ended) visit.end();
+    if (flowing) this.#socket.resume();
   }
 
   #break(end: RelayEnd, error: Error | undefined): void {

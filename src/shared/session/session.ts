@@ -146,7 +146,7 @@ export class Session implements FrameSink, VisitCarrier {
       throw new ProtocolError(`connection ${this.id} is not idle: open one visit at a time, on a lease of your own`);
     }
     const number = this.#state.open();
-    this.#visit = new Visit(this, true, number, info, this.id);
+    this.#visit = new Visit(this, true, number, info);
     this.#socket.write(encodeFrame(FrameType.open, number, encodeOpen(info)));
     return this.#visit;
   }
@@ -170,14 +170,16 @@ export class Session implements FrameSink, VisitCarrier {
   }
 
   /**
-   * Says goodbye to an idle connection. The side that opens visits just closes it; the other answers an OPEN that may
-   * be on its way, and closes when the opener has, or a second later.
+   * Says goodbye. A visit that is on goes on; no other begins. The side that opens visits closes an idle connection
+   * just so; the other answers an OPEN that may be on its way, and closes when the opener has, or a second later.
    */
   retire(reason: CloseReason): void {
-    if (this.#closed || this.#state.role === 'opener') return this.close(reason);
+    if (this.#closed) return;
+    const idle = this.#visit === undefined;
+    if (idle && this.#state.role === 'opener') return this.close(reason);
+    if (this.#retiring === undefined) this.#socket.write(encodeFrame(FrameType.drain, 0));
     this.#retiring = reason;
-    this.#socket.write(encodeFrame(FrameType.drain, 0));
-    this.#limit(GOODBYE_MS, reason);
+    if (idle) this.#limit(GOODBYE_MS, reason);
   }
 
   /** @internal */
@@ -303,7 +305,7 @@ export class Session implements FrameSink, VisitCarrier {
 
   #receiveOpen(info: OpenInfo): void {
     this.#state.receive(FrameType.open);
-    const visit = new Visit(this, false, this.#state.visit, info, this.id);
+    const visit = new Visit(this, false, this.#state.visit, info);
     this.#visit = visit;
     if (this.#retiring !== undefined || this.#peerDrains) visit.reset(ResetCode.draining);
     else if (info.protocol !== 'tcp')
@@ -342,7 +344,8 @@ export class Session implements FrameSink, VisitCarrier {
     this.#visit = undefined;
     this.#droppedBytes = 0;
     this.#earlyBytes = 0;
-    if (this.#retiring === undefined) this.#clearLimit();
+    this.#clearLimit();
+    if (this.#retiring !== undefined) this.#limit(GOODBYE_MS, this.#retiring);
     // A reader that was paused for the last visit's sake would never hear the next one.
     this.#socket.resume();
     visit.detach();

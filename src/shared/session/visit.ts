@@ -20,6 +20,8 @@ export interface VisitHandler {
 
 /** What a visit asks of its session. */
 export interface VisitCarrier {
+  readonly id: string;
+  readonly greeted: { readonly client: string };
   /** Whether the target is connected, as far as this side knows. */
   readonly established: boolean;
   sendData(chunk: Buffer): boolean;
@@ -40,6 +42,8 @@ export class Visit {
   readonly info: OpenInfo;
   /** The connection's ID, the same at both ends. */
   readonly connectionId: string;
+  /** The client process at the other end, or this one. */
+  readonly client: string;
   /** Payload bytes so far, from and to the other side. */
   bytesIn = 0;
   bytesOut = 0;
@@ -50,17 +54,20 @@ export class Visit {
   #handler: VisitHandler | undefined;
   /** What came before anybody listened. */
   #inbox: ((handler: VisitHandler) => void)[] = [];
-  /** What may not be sent before OPENED. */
+  /** What was sent before OPENED, and may have to be sent elsewhere; then what may not be sent before OPENED. */
+  #kept: Buffer[] = [];
   #held: Buffer[] = [];
-  #endHeld = false;
+  /** This side has ended; the FIN may wait for what is held. */
+  #ended = false;
 
   /** Visits are made by sessions. @internal */
-  constructor(carrier: VisitCarrier, opener: boolean, number: number, info: OpenInfo, connectionId: string) {
+  constructor(carrier: VisitCarrier, opener: boolean, number: number, info: OpenInfo) {
     this.#carrier = carrier;
     this.#early = opener;
     this.number = number;
     this.info = info;
-    this.connectionId = connectionId;
+    this.connectionId = carrier.id;
+    this.client = carrier.greeted.client;
   }
 
   /** Over: nothing is sent any more, and nothing comes. */
@@ -90,24 +97,34 @@ export class Visit {
       this.bytesOut += chunk.length;
       return carrier.sendData(chunk);
     }
-    const room = MAX_EARLY_BYTES - this.bytesOut;
-    const now = this.#held.length > 0 ? 0 : Math.min(room, chunk.length);
-    this.bytesOut += now;
-    const flowing = now === 0 || carrier.sendData(now === chunk.length ? chunk : chunk.subarray(0, now));
-    if (now === chunk.length) return flowing;
-    this.#held.push(chunk.subarray(now));
+    const room = this.#held.length > 0 ? 0 : MAX_EARLY_BYTES - this.bytesOut;
+    const now = chunk.subarray(0, room);
+    const later = chunk.subarray(room);
+    this.bytesOut += now.length;
+    this.#kept.push(now);
+    const flowing = carrier.sendData(now);
+    if (later.length === 0) return flowing;
+    this.#held.push(later);
     return false;
   }
 
   /** This side has sent all it has; the other direction goes on. */
   end(): void {
-    if (this.#held.length > 0) this.#endHeld = true;
-    else this.#carrier?.sendFin();
+    this.#ended = true;
+    if (this.#held.length === 0) this.#carrier?.sendFin();
+  }
+
+  /**
+   * What this side wanted to send in a visit that was turned away before its target was connected: not a byte of it
+   * has reached a target, so it may go to another. Call it from `onReset`, when `isBeforeTarget` holds for the code.
+   */
+  takeBack(): { readonly chunks: readonly Buffer[]; readonly ended: boolean } {
+    return { chunks: [...this.#kept, ...this.#held], ended: this.#ended };
   }
 
   /** Abandons the visit in both directions. */
   reset(code: number, message = ''): void {
-    this.#held = [];
+    this.#forget();
     this.#carrier?.sendReset(code, message);
   }
 
@@ -130,8 +147,9 @@ export class Visit {
     const held = this.#held;
     this.#held = [];
     let flowing = true;
+    this.#kept = [];
     for (const chunk of held) flowing = this.write(chunk);
-    if (this.#endHeld) this.#carrier?.sendFin();
+    if (this.#ended && held.length > 0) this.#carrier?.sendFin();
     this.#tell((handler) => handler.onOpened());
     if (held.length > 0 && flowing) this.drained();
   }
@@ -163,10 +181,15 @@ export class Visit {
   /** The session has let go of the visit. @internal */
   detach(): void {
     this.#carrier = undefined;
-    this.#held = [];
+    this.#forget();
     const { onDone } = this;
     this.onDone = undefined;
     onDone?.();
+  }
+
+  #forget(): void {
+    this.#kept = [];
+    this.#held = [];
   }
 
   #tell(tell: (handler: VisitHandler) => void): void {
