@@ -12,7 +12,7 @@ import { PublicListener } from './public-listener.ts';
 import type { ServerPool } from './server-pool.ts';
 import { ServerVisit, type ServerVisitOwner } from './server-visit.ts';
 
-/** How often a closing tunnel looks at nothing: visits end by events. Default of `close({ graceMs })`, ms. */
+/** Default of `close({ graceMs })`, ms. */
 const DEFAULT_GRACE_MS = 10_000;
 
 export interface TunnelServerOptions {
@@ -78,8 +78,13 @@ export class TunnelServer extends Events<VisitEventMap> implements ServerVisitOw
    * @throws DialError when an address cannot be listened on, InvalidOptionError for a certificate that is no good
    */
   async start(): Promise<void> {
-    await this.pool.start();
-    await this.#listener.start();
+    try {
+      await this.pool.start();
+      await this.#listener.start();
+    } catch (error) {
+      this.pool.destroy();
+      throw error;
+    }
   }
 
   /** Lets no visitor in, lets those who are in end until the grace is over, then closes everything. */

@@ -7,7 +7,8 @@ const REFUSED = new DialError('connect', 'refused');
 
 /** A loop over a pool of numbers: dials are counted, and end when the test says so. */
 function loopOver(given: Partial<DialledLevel & { maxConnecting: number; minCapacity: number; maxCapacity: number }>) {
-  const { clock, advance } = manualClock();
+  const time = manualClock();
+  const { clock } = time;
   const level = { idle: 0, inUse: 0, connecting: 0, capacity: 8, max: 64, interval: 100, ...given };
   const starts: number[] = [];
   const loop = new DialLoop(
@@ -39,7 +40,7 @@ function loopOver(given: Partial<DialledLevel & { maxConnecting: number; minCapa
     level.connecting -= 1;
     return loop.failed(error, starts.at(-1) ?? 0);
   };
-  return { loop, level, starts, succeed, fail, advance };
+  return { loop, level, starts, succeed, fail, advance: (ms: number) => time.advance(ms) };
 }
 
 test('what is missing is dialled at once, in parallel, up to maxConnecting', (t) => {

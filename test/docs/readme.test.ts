@@ -34,7 +34,7 @@ test('the library example is a tunnel', async (t) => {
   const [example = ''] = blocks('js');
   const moved = await onFreePorts(example, target.port);
   await using child = runModule(moved.code);
-  await child.printed(/warm \d+/);
+  await child.printed(/connections are ready/);
   t.is(await ask(connect({ port: moved.public, host: '127.0.0.1', allowHalfOpen: true }), 'hello'), 'hello');
 });
 

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import test from 'ava';
+import test, { type ExecutionContext } from 'ava';
 import { TunnelClient } from '../../src/client/tunnel-client.ts';
 import type { VisitClosedEvent, VisitRefusedEvent } from '../../src/shared/relay/visit-events.ts';
 import type { TlsMode } from '../../src/shared/tls/modes.ts';
@@ -7,7 +7,7 @@ import { nextEvent, until } from '../helpers/events.ts';
 import { ask, readAll, startPair, TOKEN } from '../helpers/pair.ts';
 import { echo, freePort, startSilentTarget, startTarget } from '../helpers/targets.ts';
 
-const inEveryMode = (title: string, run: (t: import('ava').ExecutionContext, tls: TlsMode) => Promise<void>): void => {
+const inEveryMode = (title: string, run: (t: ExecutionContext, tls: TlsMode) => Promise<void>): void => {
   const macro = test.macro({ exec: run, title: (_, tls: TlsMode) => `TLS mode ${tls}: ${title}` });
   for (const tls of [0, 1, 2] as const) test(macro, tls);
 };
@@ -185,7 +185,7 @@ test('visits that do not end in the grace period are broken off', async (t) => {
 
 interface Deferred<T> {
   readonly promise: Promise<T>;
-  resolve(value: T): void;
+  readonly resolve: (value: T) => void;
 }
 
 function deferred<T>(): Deferred<T> {

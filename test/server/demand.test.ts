@@ -20,7 +20,7 @@ function demandOf(...sessions: ReturnType<typeof sessionOf>[]) {
   const level = { waiting: 0 };
   const demand = new Demand(time.clock, () => level.waiting);
   for (const { session } of sessions) demand.add(session);
-  return { demand, level, ...time };
+  return { demand, level, time };
 }
 
 test('the number of those who wait is shared among the clients, on one session each', (t) => {
@@ -51,19 +51,19 @@ test('an idle session is asked before a busy one, and of the busy ones the one w
 
 test('it is said at most every 50 ms, again as long as somebody waits, and not once nobody does', async (t) => {
   const only = sessionOf('one');
-  const { demand, level, advance, timers } = demandOf(only);
-  t.is(timers, 0);
+  const { demand, level, time } = demandOf(only);
+  t.is(time.timers, 0);
   level.waiting = 1;
   demand.raise();
   level.waiting = 3;
   demand.raise();
   t.deepEqual(only.asked, [1]);
-  await advance(49);
+  await time.advance(49);
   t.deepEqual(only.asked, [1]);
-  await advance(1);
+  await time.advance(1);
   t.deepEqual(only.asked, [1, 3]);
   level.waiting = 0;
-  await advance(500);
+  await time.advance(500);
   t.deepEqual(only.asked, [1, 3]);
 });
 

@@ -516,7 +516,7 @@ export class ConnectionPool<T extends PoolConnection>
     this.#closed += 1;
     if (!this.heard('connectionClosed')) return;
     const ageMs = this.poolOptions.clock.now() - entry.createdAt;
-    this.tell('connectionClosed', { pool: this.name, id: entry.id, reason, ageMs });
+    this.tell('connectionClosed', { pool: this.name, id: entry.id, group: entry.group.name, reason, ageMs });
   }
 
   /** Something left the pool: there is room, and perhaps nothing more to wait for. */

@@ -21,6 +21,7 @@ export interface ConnectionReadyEvent extends ConnectionEvent {
 
 /** A connection left the pool. `ageMs`: since it came in. */
 export interface ConnectionClosedEvent extends ConnectionEvent {
+  readonly group: string;
   readonly reason: CloseReason;
   readonly ageMs: number;
 }

@@ -1,0 +1,93 @@
+/** `poold demo`: the whole pair on this machine, with a small web page as the target. */
+import { once } from 'node:events';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { TunnelClient } from '../client/tunnel-client.ts';
+import { ServerPool } from '../server/server-pool.ts';
+import { TunnelServer } from '../server/tunnel-server.ts';
+import { formatAddress } from '../shared/net/address.ts';
+import { DEMO_PAGE } from './demo-page.ts';
+import { ExitCode } from './exit-codes.ts';
+import { untilStopped } from './signals.ts';
+import { makeToken } from './token.ts';
+
+/** Pooled connections that the demo keeps. */
+const IDLE = 8;
+
+/** How often the line of the pool is looked at, ms. */
+const LINE_MS = 1000;
+
+/** What the page and the line show. */
+interface DemoStats {
+  readonly idle: number;
+  readonly inUse: number;
+  readonly visits: number;
+  /** Handshakes since the start. */
+  readonly created: number;
+}
+
+/** Runs until SIGTERM or SIGINT. */
+export async function runDemo({ port }: { readonly port: number }): Promise<ExitCode> {
+  const token = makeToken();
+  let visits = 0;
+  const server = new TunnelServer({
+    pool: new ServerPool({ listen: '127.0.0.1:0', token }),
+    public: { host: '127.0.0.1', port },
+  });
+  server.on('visitOpened', () => (visits += 1));
+  const stats = (): DemoStats => {
+    const { idle, inUse, created } = server.pool.stats();
+    return { idle, inUse, visits, created };
+  };
+  const [page, target] = await startPage(stats);
+  await server.start();
+  const dial = server.pool.address;
+  if (dial === undefined || server.address === undefined) throw new Error('the demo does not listen');
+  const client = new TunnelClient({ pool: { dial, token, minCapacity: IDLE, maxCapacity: 64 }, target });
+  await client.start();
+  await server.pool.warmed(IDLE);
+  let line: NodeJS.Timeout | undefined;
+  const stopped = untilStopped({
+    async stop() {
+      clearInterval(line);
+      if (process.stdout.isTTY) console.log();
+      await Promise.all([client.close({ graceMs: 0 }), server.close({ graceMs: 0 })]);
+      page.closeAllConnections();
+      page.close();
+    },
+    reload: () => {},
+  });
+  console.log(`open http://${formatAddress(server.address)}/ in a browser; Ctrl+C ends the demo`);
+  line = showLine(stats);
+  await stopped;
+  return ExitCode.clean;
+}
+
+async function startPage(stats: () => DemoStats): Promise<[Server, AddressInfo & { host: string }]> {
+  const page = createServer((request, response) => {
+    const isStats = request.url === '/stats';
+    const isPage = request.url === '/';
+    const type = isStats ? 'application/json' : isPage ? 'text/html; charset=utf-8' : 'text/plain';
+    response.writeHead(isStats || isPage ? 200 : 404, { 'content-type': type, 'cache-control': 'no-store' });
+    response.end(isStats ? JSON.stringify(stats()) : isPage ? DEMO_PAGE : 'not found\n');
+  });
+  page.listen(0, '127.0.0.1');
+  await once(page, 'listening');
+  const address = page.address() as AddressInfo;
+  return [page, { ...address, host: address.address }];
+}
+
+/** On a terminal one line, rewritten in place; elsewhere a new line when something has changed. */
+function showLine(stats: () => DemoStats): NodeJS.Timeout {
+  let last = '';
+  const show = (): void => {
+    const { idle, inUse, visits, created } = stats();
+    const text = `pool: ${idle} idle, ${inUse} in use · ${visits} visits over ${created} connections`;
+    if (text === last) return;
+    if (process.stdout.isTTY) process.stdout.write(`\r${text}\u001B[K`);
+    else console.log(text);
+    last = text;
+  };
+  show();
+  return setInterval(show, LINE_MS);
+}

@@ -1,0 +1,291 @@
+/**
+ * Every flag of `poold server` and `poold client`, one row each. The tables are exhaustive by type: a new library option
+ * without a decision about its flag does not compile.
+ */
+import { InvalidArgumentError, Option } from 'commander';
+import type { ClientPoolOptions } from '../client/client-pool-options.ts';
+import type { TunnelClientOptions } from '../client/tunnel-client.ts';
+import type { ServerPoolOptions } from '../server/server-pool-options.ts';
+import type { TunnelServerOptions } from '../server/tunnel-server.ts';
+import { reasonOf } from '../shared/errors.ts';
+import { type AddressOptions, parseAddress } from '../shared/net/address.ts';
+import type { ClientTlsOptions, ServerTlsOptions } from '../shared/tls/modes.ts';
+import { parseDuration } from '../shared/units.ts';
+
+/** One flag. Each can also be set in the environment: `--keep-alive` is `POOLD_KEEP_ALIVE`. */
+export interface Flag {
+  /** As commander reads it: `--keep-alive <duration>`. */
+  readonly flags: string;
+  readonly help: string;
+  /** What happens without it, for the help. */
+  readonly default?: string;
+  /** Reads the value; what it throws becomes the error's text. Left out: the text as it is. */
+  readonly parse?: (text: string) => unknown;
+  /** May be given more than once. */
+  readonly repeatable?: true;
+  readonly choices?: readonly string[];
+}
+
+/** A flag for each option of `T`; null for those that have none. */
+type Table<T> = { readonly [K in keyof Required<T>]: Flag | null };
+
+const duration = (text: string): number => parseDuration(text);
+
+function count(text: string): number {
+  if (!/^\d+$/.test(text)) throw new RangeError(`"${text}" is not a whole number`);
+  return Number(text);
+}
+
+function address(options: AddressOptions) {
+  return (text: string) => parseAddress(text, options);
+}
+
+const TOKEN: Flag = {
+  flags: '--token <secret>',
+  help: 'the secret that both sides share; other users may see it in the process list, so prefer --token-file',
+};
+const TLS: Flag = {
+  flags: '--tls <mode>',
+  help: '0 none, 1 self-signed, 2 verified',
+  default: '1',
+  choices: ['0', '1', '2'],
+  parse: Number,
+};
+const TUNNEL: Flag = {
+  flags: '--tunnel <name>',
+  help: 'the name of the tunnel, the same on both sides',
+  default: 'default',
+};
+const KEEP_ALIVE_TIMEOUT: Flag = {
+  flags: '--keep-alive-timeout <duration>',
+  help: 'how long the answer to a sign of life may take',
+  default: '5s',
+  parse: duration,
+};
+const HANDSHAKE_TIMEOUT: Flag = {
+  flags: '--handshake-timeout <duration>',
+  help: 'how long TLS and greeting may take',
+  default: '5s',
+  parse: duration,
+};
+const STALL_TIMEOUT: Flag = {
+  flags: '--stall-timeout <duration>',
+  help: 'a visit that is blocked and moves no byte for so long is reset; 0 never',
+  default: '10m',
+  parse: duration,
+};
+
+export const SERVER_POOL_FLAGS = {
+  listen: {
+    flags: '--listen <host:port>',
+    help: 'where clients connect',
+    parse: address({ allowPortZero: true }),
+  },
+  maxCapacity: { flags: '--max <n>', help: 'the most pooled connections', default: '4096', parse: count },
+  allow: {
+    flags: '--allow <address>',
+    help: 'a client address or CIDR; may be repeated',
+    default: 'everyone',
+    repeatable: true,
+  },
+  keepAliveMs: {
+    flags: '--keep-alive <duration>',
+    help: 'how often idle connections are proved alive; 0 never',
+    default: '30s',
+    parse: duration,
+  },
+  keepAliveTimeoutMs: KEEP_ALIVE_TIMEOUT,
+  token: TOKEN,
+  tunnel: TUNNEL,
+  handshakeTimeoutMs: HANDSHAKE_TIMEOUT,
+  maxHandshakes: { flags: '--max-handshakes <n>', help: 'the most unproved connections', default: '512', parse: count },
+  maxHandshakesPerAddress: {
+    flags: '--max-handshakes-per-address <n>',
+    help: 'the same for one address',
+    default: '128',
+    parse: count,
+  },
+  maxWaiting: { flags: '--max-waiting <n>', help: 'the most visitors that wait', default: '4096', parse: count },
+  // The rows of --tls are below.
+  tls: null,
+  // The library's own.
+  server: null,
+  idFormat: null,
+  session: null,
+  name: null,
+  acquireTimeoutMs: null,
+  claimTimeoutMs: null,
+  leakThresholdMs: null,
+  pickGroup: null,
+  clock: null,
+  random: null,
+} as const satisfies Table<ServerPoolOptions>;
+
+export const SERVER_TLS_FLAGS = {
+  mode: TLS,
+  cert: { flags: '--cert <file>', help: 'with --tls 2: the certificate and its chain, PEM' },
+  key: { flags: '--key <file>', help: 'with --tls 2: its private key, PEM' },
+  // Client certificates come with the security work.
+  clientCa: null,
+} as const satisfies Table<ServerTlsOptions>;
+
+export const TUNNEL_SERVER_FLAGS = {
+  public: {
+    flags: '--public <host:port>',
+    help: 'where visitors connect',
+    parse: address({ allowPortZero: true }),
+  },
+  waitMs: {
+    flags: '--wait <duration>',
+    help: 'how long a visitor waits for a connection before it is reset',
+    default: '5s',
+    parse: duration,
+  },
+  stallTimeoutMs: STALL_TIMEOUT,
+  openTimeoutMs: null,
+  pool: null,
+  clock: null,
+} as const satisfies Table<TunnelServerOptions>;
+
+export const CLIENT_POOL_FLAGS = {
+  dial: { flags: '--server <host:port>', help: 'the poold server', parse: address({}) },
+  minCapacity: { flags: '--min <n>', help: 'idle connections kept at least', default: '8', parse: count },
+  maxCapacity: { flags: '--max <n>', help: 'the most connections', default: '1024', parse: count },
+  minIntervalMs: {
+    flags: '--min-interval <duration>',
+    help: 'the shortest pause between two rounds of dialling',
+    default: '100ms',
+    parse: duration,
+  },
+  maxIntervalMs: {
+    flags: '--max-interval <duration>',
+    help: 'the longest',
+    default: '1s',
+    parse: duration,
+  },
+  maxConnecting: { flags: '--max-connecting <n>', help: 'the most dials at once', default: '32', parse: count },
+  keepAliveMs: {
+    flags: '--keep-alive <duration>',
+    help: 'an idle connection that is silent for so long is asked for a sign of life; 0 never',
+    default: '30s',
+    parse: duration,
+  },
+  keepAliveTimeoutMs: KEEP_ALIVE_TIMEOUT,
+  stallTimeoutMs: STALL_TIMEOUT,
+  token: TOKEN,
+  tunnel: TUNNEL,
+  handshakeTimeoutMs: HANDSHAKE_TIMEOUT,
+  idleTimeoutMs: {
+    flags: '--idle-timeout <duration>',
+    help: 'a surplus connection that is idle for so long is closed; 0 never',
+    default: '60s',
+    parse: duration,
+  },
+  maxLifetimeMs: {
+    flags: '--max-lifetime <duration>',
+    help: 'an older connection is replaced; 0 never',
+    default: '1h',
+    parse: duration,
+  },
+  // The rows of --tls are below.
+  tls: null,
+  // The library's own.
+  idFormat: null,
+  session: null,
+  onVisit: null,
+  name: null,
+  maxWaiting: null,
+  acquireTimeoutMs: null,
+  claimTimeoutMs: null,
+  leakThresholdMs: null,
+  clock: null,
+  random: null,
+} as const satisfies Table<ClientPoolOptions>;
+
+export const CLIENT_TLS_FLAGS = {
+  mode: TLS,
+  ca: { flags: '--ca <file>', help: "with --tls 2: the authorities to trust instead of Node's own, PEM" },
+  hostname: {
+    flags: '--hostname <name>',
+    help: 'the name that the certificate must have',
+    default: "the server's host",
+  },
+  fingerprint: { flags: '--fingerprint <sha256>', help: 'the only certificate to accept, with --tls 1 or 2' },
+} as const satisfies Table<ClientTlsOptions>;
+
+export const TUNNEL_CLIENT_FLAGS = {
+  target: {
+    flags: '--target <address>',
+    help: 'the service to expose: host:port, 3000 for a port of this machine, or unix:/path',
+    parse: address({ defaultHost: '127.0.0.1' }),
+  },
+  connectTimeoutMs: {
+    flags: '--connect-timeout <duration>',
+    help: 'how long the target may take to accept',
+    default: '5s',
+    parse: duration,
+  },
+  // Also an option of the pool, where its row is.
+  stallTimeoutMs: null,
+  pool: null,
+  clock: null,
+} as const satisfies Table<TunnelClientOptions>;
+
+/** Flags of the command alone. */
+export const COMMON_FLAGS = {
+  tokenFile: { flags: '--token-file <file>', help: 'a file with the secret, readable by you alone' },
+  gracePeriod: {
+    flags: '--grace-period <duration>',
+    help: 'how long visits may go on after SIGTERM',
+    default: '10s',
+    parse: duration,
+  },
+  logLevel: {
+    flags: '--log-level <level>',
+    help: 'the least that is logged',
+    default: 'info',
+    choices: ['trace', 'debug', 'info', 'warn', 'error', 'silent'],
+  },
+  logFormat: {
+    flags: '--log-format <format>',
+    help: 'how it is logged, to stderr',
+    default: 'pretty on a terminal, else json',
+    choices: ['pretty', 'json'],
+  },
+} as const satisfies Record<string, Flag>;
+
+export const EXIT_ON_REJECT: Flag = {
+  flags: '--exit-on-reject',
+  help: 'end when the server refuses, even if it has let this client in before',
+};
+
+/** The environment variable of a flag: `--keep-alive` → `POOLD_KEEP_ALIVE`. */
+export function variableOf(flag: Flag): string {
+  return `POOLD_${longName(flag).slice(2).replaceAll('-', '_').toUpperCase()}`;
+}
+
+/** `--keep-alive <duration>` → `--keep-alive`. */
+export function longName(flag: Flag): string {
+  return flag.flags.split(' ')[0] ?? '';
+}
+
+/** The commander option of a row. */
+export function toOption(flag: Flag): Option {
+  const text = flag.default === undefined ? flag.help : `${flag.help} (default: ${flag.default})`;
+  const option = new Option(flag.flags, text).env(variableOf(flag));
+  if (flag.choices !== undefined) option.choices(flag.choices);
+  // A flag without a value has nothing to read, and may be repeated.
+  if (!flag.flags.includes('<')) return option;
+  return option.argParser((given: string, before: unknown) => {
+    if (flag.repeatable === true) return [...((before as string[] | undefined) ?? []), given];
+    if (before !== undefined) throw new InvalidArgumentError('It is given twice.');
+    if (flag.choices?.includes(given) === false) {
+      throw new InvalidArgumentError(`Allowed are ${flag.choices.join(', ')}.`);
+    }
+    try {
+      return flag.parse === undefined ? given : flag.parse(given);
+    } catch (error) {
+      throw new InvalidArgumentError(`${reasonOf(error)}.`);
+    }
+  });
+}

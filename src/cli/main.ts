@@ -1,0 +1,137 @@
+/** The command line: reads flags, runs a command, and says how it ended. */
+import { Command, CommanderError } from 'commander';
+import { ConfigError, InvalidOptionError, PooldError, reasonOf } from '../shared/errors.ts';
+import { ExitCode } from './exit-codes.ts';
+import {
+  CLIENT_POOL_FLAGS,
+  CLIENT_TLS_FLAGS,
+  COMMON_FLAGS,
+  EXIT_ON_REJECT,
+  type Flag,
+  SERVER_POOL_FLAGS,
+  SERVER_TLS_FLAGS,
+  toOption,
+  TUNNEL_CLIENT_FLAGS,
+  TUNNEL_SERVER_FLAGS,
+} from './flags.ts';
+import { clientSettings, flagOf, serverSettings } from './settings.ts';
+import { packageVersion } from './version.ts';
+
+type Rows = Readonly<Record<string, Flag | null>>;
+
+const SERVER_EXAMPLES = `
+Examples:
+  $ poold token > token.txt && chmod 600 token.txt
+  $ poold server --listen 0.0.0.0:7000 --public 0.0.0.0:8080 --token-file token.txt
+  $ poold server --listen 0.0.0.0:7000 --public 0.0.0.0:443 --token-file token.txt --tls 2 --cert cert.pem --key key.pem
+
+Every flag can be set in the environment: --keep-alive 10s is POOLD_KEEP_ALIVE=10s.`;
+
+const CLIENT_EXAMPLES = `
+Examples:
+  $ poold client --server example.org:7000 --target 3000 --token-file token.txt
+  $ poold client --server example.org:7000 --target unix:/run/app.sock --token-file token.txt --min 32 --max 256
+
+Every flag can be set in the environment: --keep-alive 10s is POOLD_KEEP_ALIVE=10s.`;
+
+/**
+ * Runs a command line.
+ *
+ * @param argv as `process.argv` has it
+ * @returns the exit code; what went wrong has been said on stderr
+ */
+export async function main(argv: readonly string[]): Promise<ExitCode> {
+  let code: ExitCode = ExitCode.clean;
+  let side: 'server' | 'client' = 'server';
+  // Whoever reads the output may stop early, as `head` does.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+  });
+  const program = new Command('poold')
+    .description('Exposes a service behind NAT through a pool of connections that are ready before anyone asks.')
+    .version(packageVersion(), '-V, --version')
+    .exitOverride()
+    .showHelpAfterError('(--help lists the flags)');
+  const server = program
+    .command('server')
+    .description('takes visitors, and hands them connections that clients keep ready')
+    .addHelpText('after', SERVER_EXAMPLES)
+    .action(async (_options, command: Command) => {
+      const settings = await serverSettings(command);
+      if (settings.tokenOnCommandLine) process.title = 'poold server';
+      const { runServer } = await import('./run-server.ts');
+      code = await runServer(settings);
+    });
+  addFlags(server, [SERVER_POOL_FLAGS, TUNNEL_SERVER_FLAGS, SERVER_TLS_FLAGS, COMMON_FLAGS], ['listen', 'public']);
+  const client = program
+    .command('client')
+    .description('keeps connections to a server ready, and connects visitors to the target')
+    .addHelpText('after', CLIENT_EXAMPLES)
+    .action(async (_options, command: Command) => {
+      side = 'client';
+      const settings = clientSettings(command);
+      if (settings.tokenOnCommandLine) process.title = 'poold client';
+      const { runClient } = await import('./run-client.ts');
+      code = await runClient(settings);
+    });
+  const clientRows = [CLIENT_POOL_FLAGS, TUNNEL_CLIENT_FLAGS, CLIENT_TLS_FLAGS, COMMON_FLAGS, { EXIT_ON_REJECT }];
+  addFlags(client, clientRows, ['dial', 'target']);
+  program
+    .command('token')
+    .description('prints a good token')
+    .action(async () => {
+      const { makeToken } = await import('./token.ts');
+      console.log(makeToken());
+    });
+  program
+    .command('demo')
+    .description('runs server, client and a small web page on this machine')
+    .addOption(toOption({ ...DEMO_PORT }))
+    .action(async ({ port }: { port?: number }) => {
+      const { runDemo } = await import('./demo.ts');
+      code = await runDemo({ port: port ?? 0 });
+    });
+  try {
+    await program.parseAsync(argv);
+    return code;
+  } catch (error) {
+    return report(error, side);
+  }
+}
+
+const DEMO_PORT: Flag = {
+  flags: '--port <n>',
+  help: 'the port of the page',
+  default: 'a free one',
+  parse: (text) => {
+    const port = Number(text);
+    if (!/^\d+$/.test(text) || port > 65_535) throw new RangeError(`"${text}" is not a port`);
+    return port;
+  },
+};
+
+function addFlags(command: Command, tables: readonly Rows[], required: readonly string[]): void {
+  for (const table of tables) {
+    for (const [option, flag] of Object.entries(table)) {
+      if (flag !== null) command.addOption(toOption(flag).makeOptionMandatory(required.includes(option)));
+    }
+  }
+}
+
+/** Says what went wrong, in one line, and which exit code that is. */
+function report(error: unknown, side: 'server' | 'client'): ExitCode {
+  if (error instanceof CommanderError) {
+    // commander has said it already; asking for help is no error.
+    return error.exitCode === 0 ? ExitCode.clean : ExitCode.usage;
+  }
+  if (error instanceof InvalidOptionError) {
+    const flag = flagOf(error.option, side) ?? error.option;
+    console.error(`poold: ${flag}${error.message.slice(error.option.length)}`);
+    return ExitCode.usage;
+  }
+  console.error(`poold: ${reasonOf(error)}`);
+  if (error instanceof ConfigError) return ExitCode.usage;
+  // What is not ours is a fault of ours: then the stack matters.
+  if (!(error instanceof PooldError)) console.error(error);
+  return ExitCode.failed;
+}

@@ -1,0 +1,70 @@
+/** Turns what pools and tunnels tell into log lines that an operator needs. */
+import type { ClientPool } from '../client/client-pool.ts';
+import type { TunnelClient } from '../client/tunnel-client.ts';
+import type { TunnelServer } from '../server/tunnel-server.ts';
+import { reasonOf, RejectedError } from '../shared/errors.ts';
+import type { Logger } from './logging.ts';
+
+/** Clients that come and go, connections and visitors turned away, visits at debug level. */
+export function logServer(server: TunnelServer, log: Logger): void {
+  const { pool } = server;
+  const clients = new Map<string, number>();
+  pool.on('connectionReady', ({ group }) => {
+    const connections = (clients.get(group) ?? 0) + 1;
+    clients.set(group, connections);
+    if (connections === 1) log.info({ client: group }, 'client joined');
+  });
+  pool.on('connectionClosed', ({ group, reason }) => {
+    const connections = (clients.get(group) ?? 0) - 1;
+    if (connections > 0) {
+      clients.set(group, connections);
+    } else {
+      clients.delete(group);
+      log.info({ client: group, reason }, 'client left');
+    }
+  });
+  pool.on('handshakeFailed', ({ remote, error }) => {
+    log.warn({ remote, code: error.code }, `connection turned away: ${error.message}`);
+  });
+  server.on('visitRefused', ({ remote, waitedMs, error }) => {
+    log.warn({ remote, waitedMs: Math.round(waitedMs) }, `visitor turned away: ${reasonOf(error)}`);
+  });
+  logVisits(server, log);
+}
+
+/** The first failure of each kind, the recovery, the pool when it is warm, visits at debug level. */
+export function logClient(client: TunnelClient, log: Logger): void {
+  const { pool } = client;
+  let trouble = '';
+  pool.on('dialFailed', ({ error, stage, attempt, retryInMs }) => {
+    const fields = { stage, code: error.code, attempt, retryInMs: Math.round(retryInMs) };
+    // The first failure of a kind says it all; those that follow, only that it goes on.
+    if (trouble === error.message) log.debug(fields, error.message);
+    else log.warn(fields, error.message);
+    trouble = error.message;
+  });
+  pool.on('dialed', () => {
+    if (trouble !== '') log.info('the server is reached again');
+    trouble = '';
+  });
+  logVisits(client, log);
+}
+
+function logVisits(tunnel: TunnelServer | TunnelClient, log: Logger): void {
+  const pool: TunnelServer['pool'] | ClientPool = tunnel.pool;
+  pool.on('fault', ({ error }) => log.warn({ code: error.code }, error.message));
+  tunnel.on('fault', ({ error }) => log.error({ code: error.code }, error.message));
+  if (!log.isLevelEnabled('debug')) return;
+  tunnel.on('visitOpened', ({ remote, id, waitedMs }) => {
+    log.debug({ remote, id, waitedMs: Math.round(waitedMs) }, 'visit opened');
+  });
+  tunnel.on('visitClosed', ({ error, durationMs, ...visit }) => {
+    const why = error === undefined ? {} : { error: error.message };
+    log.debug({ ...visit, durationMs: Math.round(durationMs), ...why }, 'visit closed');
+  });
+}
+
+/** Whether the refusal is one that only a person can mend. */
+export function isFinal(error: unknown): error is RejectedError {
+  return error instanceof RejectedError && ['auth', 'tunnel', 'version'].includes(error.reason);
+}

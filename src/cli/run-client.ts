@@ -1,0 +1,42 @@
+import { TunnelClient } from '../client/tunnel-client.ts';
+import { formatAddress } from '../shared/net/address.ts';
+import { ExitCode } from './exit-codes.ts';
+import { makeLogger } from './logging.ts';
+import { isFinal, logClient } from './pool-log.ts';
+import type { ClientSettings } from './settings.ts';
+import { untilStopped } from './signals.ts';
+
+/** `poold client`: runs until it is told to end, or the server refuses it for good. */
+export async function runClient(settings: ClientSettings): Promise<ExitCode> {
+  const client = new TunnelClient({ pool: settings.pool, ...settings.tunnel });
+  const log = await makeLogger(settings);
+  for (const warning of settings.warnings) log.warn(warning);
+  logClient(client, log);
+  const refused = new Promise<ExitCode>((resolve) => {
+    client.pool.on('dialFailed', ({ error }) => {
+      if (!isFinal(error) || (client.pool.welcomed && !settings.exitOnReject)) return;
+      log.error({ code: error.code }, `the server refuses this client: ${error.detail}`);
+      resolve(ExitCode.refused);
+    });
+  });
+  // Heard from the first moment on: a service manager may change its mind during the start.
+  const stopped = untilStopped({
+    async stop(signal) {
+      log.info({ signal, visits: client.visits }, 'ending: no new visits');
+      await client.close({ graceMs: settings.gracePeriodMs });
+      log.info('ended');
+    },
+    reload: () => log.info('SIGHUP: there is no file to read again'),
+  });
+  await client.start();
+  const { dial } = settings.pool;
+  log.info({ server: typeof dial === 'object' ? formatAddress(dial) : undefined }, 'dialling');
+  client.pool.warmed(settings.pool.minCapacity ?? 8).then(
+    () => log.info({ idle: client.pool.idle }, 'warm'),
+    // Ended before it was warm.
+    () => {},
+  );
+  const code = await Promise.race([refused, stopped.then(() => ExitCode.clean)]);
+  if (code !== ExitCode.clean) client.pool.destroy();
+  return code;
+}

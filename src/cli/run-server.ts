@@ -1,0 +1,32 @@
+import { ServerPool } from '../server/server-pool.ts';
+import { TunnelServer } from '../server/tunnel-server.ts';
+import { formatAddress } from '../shared/net/address.ts';
+import { ExitCode } from './exit-codes.ts';
+import { makeLogger } from './logging.ts';
+import { logServer } from './pool-log.ts';
+import type { ServerSettings } from './settings.ts';
+import { untilStopped } from './signals.ts';
+
+/** `poold server`: runs until it is told to end. */
+export async function runServer(settings: ServerSettings): Promise<ExitCode> {
+  const server = new TunnelServer({ pool: new ServerPool(settings.pool), ...settings.tunnel });
+  const log = await makeLogger(settings);
+  for (const warning of settings.warnings) log.warn(warning);
+  logServer(server, log);
+  // Heard from the first moment on: a service manager may change its mind during the start.
+  const stopped = untilStopped({
+    async stop(signal) {
+      log.info({ signal, visitors: server.visitors }, 'ending: no new visitors');
+      await server.close({ graceMs: settings.gracePeriodMs });
+      log.info('ended');
+    },
+    reload: () => log.info('SIGHUP: there is no file to read again'),
+  });
+  await server.start();
+  const { address, fingerprint } = server.pool;
+  const listen = address === undefined ? 'unknown' : formatAddress(address);
+  const visitors = server.address === undefined ? 'unknown' : formatAddress(server.address);
+  log.info({ listen, public: visitors, tls: settings.pool.tls?.mode, fingerprint }, 'listening');
+  await stopped;
+  return ExitCode.clean;
+}

@@ -1,0 +1,231 @@
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { connect, type Socket } from 'node:net';
+import test, { type ExecutionContext } from 'ava';
+import type { Child } from '../helpers/child.ts';
+import { runCli, startCli, textFile } from '../helpers/cli.ts';
+import { ask } from '../helpers/pair.ts';
+import { echo, freePort, startTarget } from '../helpers/targets.ts';
+
+const SECRET = 'the-secret-that-nobody-must-see';
+
+interface Ports {
+  readonly listen: number;
+  readonly visitors: number;
+}
+
+async function ports(): Promise<Ports> {
+  return { listen: await freePort(), visitors: await freePort() };
+}
+
+const serverArgs = ({ listen, visitors }: Ports, file: string, ...more: string[]): string[] => [
+  ...['server', '--listen', `127.0.0.1:${listen}`, '--public', `127.0.0.1:${visitors}`],
+  ...['--token-file', file, ...more],
+];
+const clientArgs = ({ listen }: Ports, target: number, file: string, ...more: string[]): string[] => [
+  ...['client', '--server', `127.0.0.1:${listen}`, '--target', `${target}`],
+  ...['--token-file', file, '--min', '4', ...more],
+];
+
+/** A visitor of a tunnel that may still be coming up: tries until it is answered, within ten seconds. */
+async function askSoon(port: number, message: string): Promise<string> {
+  const deadline = performance.now() + 10_000;
+  for (;;) {
+    const socket: Socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true });
+    try {
+      const answer = await ask(socket, message);
+      if (answer === message) return answer;
+    } catch (error) {
+      if (performance.now() > deadline) throw error;
+    }
+    socket.destroy();
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+}
+
+function neverPrints(t: ExecutionContext, secret: string, ...children: Child[]): void {
+  for (const child of children) t.false(child.output.includes(secret), child.output);
+}
+
+test('the pair serves visitors, drains on SIGTERM while a visit is on, and ends without an error line', async (t) => {
+  const file = await textFile(t, `${SECRET}\n`);
+  await using target = await startTarget(echo);
+  const at = await ports();
+  await using server = startCli(serverArgs(at, file));
+  await server.printed(/listening/);
+  await using client = startCli(clientArgs(at, target.port, file));
+  await client.printed(/"warm"/);
+  t.is(await ask(connect({ port: at.visitors, host: '127.0.0.1', allowHalfOpen: true }), 'hello'), 'hello');
+  const visitor = connect({ port: at.visitors, host: '127.0.0.1', allowHalfOpen: true });
+  visitor.write('still ');
+  await once(visitor, 'data');
+  server.kill('SIGTERM');
+  await server.printed(/ending/);
+  t.is(await ask(visitor, 'here'), 'here');
+  t.is(await server.ended(), 0, server.output);
+  client.kill('SIGTERM');
+  t.is(await client.ended(), 0, client.output);
+  t.notRegex(server.output + client.output.replace(/.*hung up.*|.*ECONNREFUSED.*/g, ''), /"level":(50|60)/);
+  neverPrints(t, SECRET, server, client);
+});
+
+test('a second signal ends at once, though a visit is on', async (t) => {
+  const file = await textFile(t, SECRET);
+  await using target = await startTarget(echo);
+  const at = await ports();
+  await using server = startCli(serverArgs(at, file));
+  await server.printed(/listening/);
+  await using client = startCli(clientArgs(at, target.port, file));
+  await client.printed(/"warm"/);
+  const visitor = connect({ port: at.visitors, host: '127.0.0.1' }).on('error', () => {});
+  visitor.write('held');
+  await once(visitor, 'data');
+  server.kill('SIGTERM');
+  await server.printed(/ending/);
+  server.kill('SIGTERM');
+  t.is(await server.ended(), 143);
+  visitor.destroy();
+});
+
+test('SIGHUP ends nothing', async (t) => {
+  const file = await textFile(t, SECRET);
+  const at = await ports();
+  await using server = startCli(serverArgs(at, file));
+  await server.printed(/listening/);
+  server.kill('SIGHUP');
+  await server.printed(/SIGHUP/);
+  server.kill('SIGTERM');
+  t.is(await server.ended(), 0);
+});
+
+test('exit 3 and clear words: a wrong token, and a tunnel that is not there', async (t) => {
+  const file = await textFile(t, SECRET);
+  const wrong = await textFile(t, 'another-secret-of-good-length');
+  const at = await ports();
+  await using server = startCli(serverArgs(at, file));
+  await server.printed(/listening/);
+  const token = await runCli(clientArgs(at, 1, wrong));
+  t.is(token.code, 3, token.stderr);
+  t.regex(token.stderr, /token is wrong/);
+  const tunnel = await runCli(clientArgs(at, 1, file, '--tunnel', 'elsewhere'));
+  t.is(tunnel.code, 3, tunnel.stderr);
+  t.regex(tunnel.stderr, /no tunnel named elsewhere/);
+  t.false((token.stderr + tunnel.stderr).includes('another-secret'));
+  neverPrints(t, SECRET, server);
+});
+
+test('a client that was let in once goes on when it is refused later, and serves again', async (t) => {
+  const file = await textFile(t, SECRET);
+  const other = await textFile(t, 'another-secret-of-good-length');
+  await using target = await startTarget(echo);
+  const at = await ports();
+  const first = startCli(serverArgs(at, file));
+  await first.printed(/listening/);
+  await using client = startCli(clientArgs(at, target.port, file));
+  await client.printed(/"warm"/);
+  first.kill('SIGKILL');
+  await first.ended();
+  {
+    await using changed = startCli(serverArgs(at, other));
+    await client.printed(/POOLD_ERR_REJECTED/);
+    t.is(client.process.exitCode, null);
+    t.pass(changed.output);
+  }
+  await using again = startCli(serverArgs(at, file));
+  await again.printed(/listening/);
+  t.is(await askSoon(at.visitors, 'back'), 'back');
+});
+
+test('a client that comes before its server keeps trying, and serves', async (t) => {
+  const file = await textFile(t, SECRET);
+  await using target = await startTarget(echo);
+  const at = await ports();
+  await using client = startCli(clientArgs(at, target.port, file));
+  await client.printed(/ECONNREFUSED/);
+  await using server = startCli(serverArgs(at, file));
+  t.is(await askSoon(at.visitors, 'at last'), 'at last');
+  t.is(client.process.exitCode, null);
+  t.pass(server.output);
+});
+
+test('kill -9 of either process is survived: visits are served when it is back', async (t) => {
+  const file = await textFile(t, SECRET);
+  await using target = await startTarget(echo);
+  const at = await ports();
+  const firstServer = startCli(serverArgs(at, file));
+  await firstServer.printed(/listening/);
+  const firstClient = startCli(clientArgs(at, target.port, file));
+  await firstClient.printed(/"warm"/);
+  firstServer.kill('SIGKILL');
+  await firstServer.ended();
+  await using server = startCli(serverArgs(at, file));
+  t.is(await askSoon(at.visitors, 'server is back'), 'server is back');
+  firstClient.kill('SIGKILL');
+  await firstClient.ended();
+  await server.printed(/client left/);
+  await using client = startCli(clientArgs(at, target.port, file));
+  t.is(await askSoon(at.visitors, 'client is back'), 'client is back');
+  t.pass(client.output);
+});
+
+test('a token on the command line is wiped from the process list, and warned about', async (t) => {
+  const at = await ports();
+  const args = [
+    'server',
+    '--listen',
+    `127.0.0.1:${at.listen}`,
+    '--public',
+    `127.0.0.1:${at.visitors}`,
+    '--token',
+    SECRET,
+  ];
+  await using server = startCli(args);
+  await server.printed(/use --token-file/);
+  await server.printed(/listening/);
+  const seen = readFileSync(`/proc/${server.process.pid}/cmdline`, 'utf8');
+  t.false(seen.includes(SECRET), seen);
+  neverPrints(t, SECRET, server);
+});
+
+test('a token file that others can read, and a token without TLS, are warned about', async (t) => {
+  const file = await textFile(t, SECRET, 0o644);
+  const at = await ports();
+  await using server = startCli(serverArgs(at, file, '--tls', '0'));
+  await server.printed(/chmod 600/);
+  await server.printed(/without TLS/);
+  neverPrints(t, SECRET, server);
+});
+
+test('the environment sets what no flag sets, and a flag wins', async (t) => {
+  const at = await ports();
+  const env = {
+    POOLD_TOKEN: SECRET,
+    POOLD_PUBLIC: `127.0.0.1:${at.visitors}`,
+    POOLD_LISTEN: '127.0.0.1:1',
+    POOLD_TLS: '0',
+  };
+  await using server = startCli(['server', '--listen', `127.0.0.1:${at.listen}`], env);
+  const [line] = await server.printed(/\{.*"listening"\}/);
+  const logged = JSON.parse(line) as { listen: string; public: string; tls: number };
+  t.is(logged.listen, `127.0.0.1:${at.listen}`);
+  t.is(logged.public, `127.0.0.1:${at.visitors}`);
+  t.is(logged.tls, 0);
+  neverPrints(t, SECRET, server);
+});
+
+test('the demo serves its page, soon after its start, and ends cleanly', async (t) => {
+  const startedAt = performance.now();
+  await using demo = startCli(['demo']);
+  const [, address = ''] = await demo.printed(/open (http:\S+)/);
+  const page = await (await fetch(address)).text();
+  const tookMs = Math.round(performance.now() - startedAt);
+  t.log(`served after ${tookMs} ms`);
+  // Two seconds is the promise; a busy machine running other tests beside it gets more.
+  t.true(tookMs < 6000, `${tookMs} ms`);
+  t.regex(page, /This page came through the tunnel/);
+  const stats = (await (await fetch(`${address}stats`)).json()) as { visits: number; created: number };
+  t.true(stats.visits >= 1);
+  await demo.printed(/pool: \d+ idle/);
+  demo.kill('SIGINT');
+  t.is(await demo.ended(), 0, demo.output);
+});

@@ -1,0 +1,119 @@
+import { readFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import test from 'ava';
+import { AGENT } from '../../src/client/agent.ts';
+import { runCli, textFile } from '../helpers/cli.ts';
+
+const TOKEN = 'a token that is long enough';
+const SERVER = ['server', '--listen', '127.0.0.1:0', '--public', '127.0.0.1:0'];
+const CLIENT = ['client', '--server', '127.0.0.1:7000', '--target', '3000'];
+const version = (
+  JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')) as { version: string }
+).version;
+
+interface Misuse {
+  readonly title: string;
+  readonly args: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+  readonly says: RegExp;
+}
+
+const misuses: readonly Misuse[] = [
+  { title: 'no command', args: [], says: /Usage: poold/ },
+  { title: 'an unknown command', args: ['serve'], says: /unknown command 'serve'/ },
+  { title: 'a misspelt flag', args: [...SERVER, '--keepalive', '5s'], says: /--keepalive.*\n.*--keep-alive/ },
+  { title: 'a missing flag', args: ['server', '--listen', '127.0.0.1:0'], says: /--public/ },
+  {
+    title: 'a listen address without a host',
+    args: ['server', '--listen', '7000', '--public', '127.0.0.1:0'],
+    says: /--listen/,
+  },
+  { title: 'a duration without a unit', args: [...SERVER, '--keep-alive', '30'], says: /--keep-alive.*30/ },
+  { title: 'the same in the environment', args: SERVER, env: { POOLD_KEEP_ALIVE: '30' }, says: /POOLD_KEEP_ALIVE/ },
+  { title: 'a number that is none', args: [...CLIENT, '--min', 'many'], says: /--min.*many/ },
+  { title: 'min above max', args: [...CLIENT, '--min', '9', '--max', '8'], says: /--min: 9 is above/ },
+  { title: 'a flag given twice', args: [...CLIENT, '--min', '1', '--min', '2'], says: /--min.*twice/ },
+  { title: 'a TLS mode that is none', args: [...SERVER, '--tls', '3'], says: /--tls.*0, 1, 2/ },
+  { title: 'mode 2 without a certificate', args: [...SERVER, '--tls', '2'], says: /--cert/ },
+  { title: 'a CA without mode 2', args: [...CLIENT, '--fingerprint', 'xyz'], says: /--fingerprint/ },
+  {
+    title: 'an allow list with a bad entry',
+    args: [...SERVER, '--allow', '10.0.0.0/64'],
+    says: /--allow.*10\.0\.0\.0\/64/,
+  },
+  { title: 'an empty token by flag', args: [...SERVER, '--token', ''], says: /--token.*empty/ },
+  { title: 'an empty token by environment', args: SERVER, env: { POOLD_TOKEN: '' }, says: /token.*empty/i },
+  {
+    title: 'a token file that is not there',
+    args: [...SERVER, '--token-file', '/nowhere'],
+    says: /--token-file.*\/nowhere/,
+  },
+  {
+    title: 'no token beyond loopback',
+    args: ['server', '--listen', '0.0.0.0:0', '--public', '127.0.0.1:0'],
+    says: /--token.*missing/,
+  },
+  {
+    title: 'a short token beyond loopback',
+    args: ['server', '--listen', '0.0.0.0:0', '--public', '127.0.0.1:0'],
+    env: { POOLD_TOKEN: 'short' },
+    says: /--token.*16 characters/,
+  },
+  {
+    title: 'a short token to a server elsewhere',
+    args: ['client', '--server', '192.0.2.1:7000', '--target', '3000', '--token', 'short'],
+    says: /--token.*16/,
+  },
+];
+
+for (const { title, args, env, says } of misuses) {
+  test(`exit 2 and one clear message: ${title}`, async (t) => {
+    const { code, stdout, stderr } = await runCli(args, env);
+    t.is(code, 2, stderr);
+    t.regex(stderr, says);
+    t.notRegex(stderr, / {4}at /, 'no stack');
+    t.is(stdout, '');
+  });
+}
+
+test('an empty token file, and two ways of giving a token, are refused', async (t) => {
+  const empty = await textFile(t, '\n  \n');
+  const first = await runCli([...SERVER, '--token-file', empty]);
+  t.is(first.code, 2);
+  t.regex(first.stderr, /is empty/);
+  const both = await runCli([...SERVER, '--token-file', empty, '--token', TOKEN]);
+  t.is(both.code, 2);
+  t.regex(both.stderr, /give one of them/);
+});
+
+test('help is on stdout, names every flag and its variable, and is no error', async (t) => {
+  for (const command of ['server', 'client']) {
+    const { code, stdout } = await runCli([command, '--help']);
+    t.is(code, 0);
+    for (const text of ['--token-file', 'POOLD_TOKEN_FILE', '--grace-period', '--log-format', '--tls', 'Examples:']) {
+      t.true(stdout.includes(text), `${command}: ${text}`);
+    }
+  }
+});
+
+test('--version and -V print the version of the package, which is the one that clients name to servers', async (t) => {
+  for (const flag of ['--version', '-V']) t.is((await runCli([flag])).stdout, `${version}\n`);
+  t.is(AGENT, `poold/${version}`);
+});
+
+test('a token is long, random, and needs no quoting', async (t) => {
+  const [one, two] = await Promise.all([runCli(['token']), runCli(['token'])]);
+  t.regex(one.stdout, /^[A-Za-z0-9_-]{43}\n$/);
+  t.not(one.stdout, two.stdout);
+});
+
+test('exit 1: a port that is taken', async (t) => {
+  const taken = createServer().listen(0, '127.0.0.1');
+  await once(taken, 'listening');
+  const { port } = taken.address() as { port: number };
+  const { code, stderr } = await runCli(['server', '--listen', '127.0.0.1:0', '--public', `127.0.0.1:${port}`]);
+  t.is(code, 1);
+  t.regex(stderr, new RegExp(`${port}`));
+  taken.close();
+});
