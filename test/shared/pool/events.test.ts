@@ -1,0 +1,136 @@
+import diagnostics from 'node:diagnostics_channel';
+import test from 'ava';
+import type { PoolEventMap } from '../../../src/shared/pool/pool-events.ts';
+import { fill, poolOf } from '../../helpers/fake-connection.ts';
+
+const STEPS: readonly (keyof PoolEventMap)[] = [
+  'connectionReady',
+  'connectionClosed',
+  'putRefused',
+  'acquired',
+  'acquireFailed',
+  'released',
+  'claimed',
+  'cleaned',
+  'flushed',
+  'poolClosed',
+];
+
+test('every step is told, in order, with its numbers, to listeners and to the channel alike', async (t) => {
+  const { pool, time } = poolOf({ name: 'told' });
+  const heard: [string, object][] = [];
+  const published: object[] = [];
+  for (const step of STEPS) {
+    pool.on(step, (message: object) => heard.push([step, message]));
+    diagnostics.subscribe(`poold:pool:${step}`, (message) => {
+      if ((message as { pool: string }).pool === 'told') published.push(message as object);
+    });
+  }
+  const [connection] = fill(pool, ['a'], 'g');
+  const lease = pool.tryAcquire();
+  await time.advance(40);
+  lease?.release();
+  connection?.receive();
+  await t.throwsAsync(pool.acquire({ timeoutMs: 0 }));
+  await time.advance(60);
+  connection?.close('peer-closed');
+  fill(pool, ['b']);
+  pool.clean();
+  pool.flush();
+  await pool.close();
+  fill(pool, ['c']);
+  t.like(heard, [
+    ['connectionReady', { pool: 'told', id: 'a', group: 'g', connectMs: 0 }],
+    ['acquired', { pool: 'told', id: 'a', waitedMs: 0 }],
+    ['released', { pool: 'told', id: 'a', usedMs: 40 }],
+    ['claimed', { pool: 'told', id: 'a' }],
+    ['acquireFailed', { pool: 'told', waitedMs: 0 }],
+    ['connectionClosed', { pool: 'told', id: 'a', group: 'g', reason: 'peer-closed', ageMs: 100 }],
+    ['connectionReady', { pool: 'told', id: 'b' }],
+    ['connectionClosed', { pool: 'told', id: 'b', reason: 'cleaned', ageMs: 0 }],
+    ['cleaned', { pool: 'told', closed: 1, generation: 0 }],
+    ['flushed', { pool: 'told', closed: 0, generation: 1 }],
+    ['poolClosed', { pool: 'told' }],
+    ['putRefused', { pool: 'told', id: 'c', reason: 'pool-closed' }],
+  ]);
+  t.deepEqual(
+    published,
+    heard.map(([, message]) => message),
+  );
+});
+
+test('what the pool lacks is told to whoever fills it', (t) => {
+  const asked: [number, number][] = [];
+  const { pool } = poolOf({ min: 2, onShortage: (missing, waiting) => void asked.push([missing, waiting]) });
+  fill(pool, ['a', 'b']);
+  t.deepEqual(asked, []);
+  pool.tryAcquire();
+  t.deepEqual(asked, [[1, 0]]);
+  pool.tryAcquire();
+  void pool.acquire({ timeoutMs: 10 }).catch(() => {});
+  t.deepEqual(asked.at(-1), [2, 1]);
+});
+
+test('a listener that throws breaks nothing in the pool', (t) => {
+  const { pool } = poolOf();
+  const thrown: (() => void)[] = [];
+  const real = globalThis.queueMicrotask;
+  globalThis.queueMicrotask = (callback) => void thrown.push(callback);
+  try {
+    pool.on('acquired', () => {
+      throw new Error('a bug of the listener');
+    });
+    fill(pool, ['a']);
+    const lease = pool.tryAcquire();
+    t.is(lease?.id, 'a');
+    t.true(lease?.release());
+  } finally {
+    globalThis.queueMicrotask = real;
+  }
+  t.is(thrown.length, 1);
+  t.throws(() => thrown[0]?.(), { message: 'a bug of the listener' });
+});
+
+test('the snapshot has all numbers', (t) => {
+  const { pool } = poolOf({ name: 'n', min: 1, max: 9 });
+  pool.reserve();
+  fill(pool, ['a', 'b']);
+  pool.tryAcquire();
+  pool.addError();
+  t.deepEqual(pool.stats(), {
+    name: 'n',
+    ready: true,
+    idle: 1,
+    inUse: 1,
+    claimed: 0,
+    connecting: 1,
+    size: 3,
+    capacity: 1,
+    min: 1,
+    max: 9,
+    interval: 0,
+    waiting: 0,
+    generation: 0,
+    errorCount: 1,
+    created: 2,
+    closed: 0,
+    acquired: 1,
+  });
+});
+
+test('options that make no sense are refused by name', (t) => {
+  const option = (options: object): string | undefined =>
+    t.throws(() => poolOf(options), { code: 'POOLD_ERR_INVALID_OPTION' })?.message.split(':')[0];
+  t.is(option({ min: 3, max: 2 }), 'min');
+  t.is(option({ max: 0 }), 'max');
+  t.is(option({ max: 1.5 }), 'max');
+  t.is(option({ capacity: 2000 }), 'capacity');
+  t.is(option({ min: 2, capacity: 1 }), 'capacity');
+  t.is(option({ maxWaiting: -1 }), 'maxWaiting');
+  t.is(option({ idleTimeoutMs: Number.NaN }), 'idleTimeoutMs');
+  t.is(option({ maxLifetimeMs: '1h' }), 'maxLifetimeMs');
+  t.is(option({ claimTimeoutMs: 2 ** 31 }), 'claimTimeoutMs');
+  t.is(option({ onShortage: true }), 'onShortage');
+  t.is(option({ clock: 3 }), 'clock');
+  t.is(option({ maximum: 3 }), 'maximum');
+});
