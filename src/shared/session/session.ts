@@ -155,7 +155,7 @@ export class Session implements FrameSink, VisitCarrier {
   ping(): number {
     const opaque = Buffer.alloc(8);
     opaque.writeUInt32BE(++this.#pings, 4);
-    if (!this.#closed) this.#socket.write(encodePing(opaque));
+    if (!this.#closed) this.#socket.write(encodePing(opaque), this.#flushed);
     return this.#pings;
   }
 

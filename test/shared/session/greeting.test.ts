@@ -1,0 +1,179 @@
+import test, { type ExecutionContext } from 'ava';
+import { BadSettingsError, ProtocolError, RejectedError } from '../../../src/shared/errors.ts';
+import {
+  type Channel,
+  ClientGreeting,
+  ServerGreeting,
+  type ServerGreetingOptions,
+} from '../../../src/shared/session/greeting.ts';
+import { TokenRing } from '../../../src/shared/session/token-ring.ts';
+import { HEADER_BYTES, FrameType } from '../../../src/shared/wire/frame.ts';
+import { encodeReject } from '../../../src/shared/wire/messages.ts';
+import {
+  CHANNEL,
+  CLIENT,
+  clientGreeting,
+  greet,
+  serverGreeting,
+  SETTINGS,
+  tokens,
+  wire,
+} from '../../helpers/session-pair.ts';
+
+/** The payload of a frame that holds one. */
+const payloadOf = (frame: Buffer | undefined): Buffer => (frame ?? Buffer.alloc(0)).subarray(HEADER_BYTES);
+
+async function server(options: Partial<ServerGreetingOptions> = {}): Promise<ServerGreeting> {
+  const hasTunnel = (tunnel: string): boolean => tunnel === 'default';
+  return new ServerGreeting({ channel: CHANNEL, tokens: await tokens(), hasTunnel, admit: () => SETTINGS, ...options });
+}
+
+async function client(channel: Channel = CHANNEL, ring?: TokenRing, tunnel = 'default'): Promise<ClientGreeting> {
+  const hello = { tunnel, client: CLIENT, agent: 'test/1' };
+  return new ClientGreeting({ channel, tokens: ring ?? (await tokens()), hello });
+}
+
+/** The client's HELLO to this server's CHALLENGE, as a payload of its own. */
+function helloOf(from: ClientGreeting, to: ServerGreeting): Buffer {
+  return Buffer.from(payloadOf(from.receive(FrameType.challenge, payloadOf(to.start())).reply));
+}
+
+const refuses = (t: ExecutionContext, to: ServerGreeting, hello: Buffer): string | undefined =>
+  t.throws(() => to.receive(FrameType.hello, hello), { instanceOf: RejectedError })?.reason;
+
+test('two sides with the same token settle who opens, and on what terms', async (t) => {
+  const [to, from] = [await server(), await client()];
+  const answer = to.receive(FrameType.hello, helloOf(from, to));
+  t.like(answer.greeted, { role: 'opener', settings: SETTINGS, tunnel: 'default', client: CLIENT, agent: 'test/1' });
+  const { greeted } = from.receive(FrameType.welcome, payloadOf(answer.reply));
+  t.like(greeted, { role: 'acceptor', settings: SETTINGS, client: CLIENT });
+});
+
+test('a token that is wrong, or that the server does not know, is refused in the same words', async (t) => {
+  const other = await TokenRing.from(['another token entirely']);
+  const to = await server();
+  t.is(refuses(t, to, helloOf(await client(CHANNEL, other), to)), 'auth');
+  const again = await server();
+  const forged = helloOf(await client(), again);
+  forged[0] = (forged[0] ?? 0) ^ 1;
+  t.is(refuses(t, again, forged), 'auth');
+});
+
+test('one of several tokens is found', async (t) => {
+  const both = await TokenRing.from(['the old token, still good', 'the token of the tests']);
+  const to = await server({ tokens: both });
+  const hello = helloOf(await client(), to);
+  t.notThrows(() => to.receive(FrameType.hello, hello));
+});
+
+test('a captured HELLO is worth nothing on another connection', async (t) => {
+  const [first, second] = [await server(), await server()];
+  const captured = helloOf(await client(), first);
+  t.notThrows(() => first.receive(FrameType.hello, captured));
+  second.start();
+  t.is(refuses(t, second, captured), 'auth');
+});
+
+test('a proof made for TLS is worth nothing without it, nor on another TLS connection', async (t) => {
+  const binding = Buffer.alloc(32, 7);
+  const secure = { ...CHANNEL, secure: true, binding };
+  const channels: Channel[] = [
+    CHANNEL,
+    { ...secure, secure: false },
+    { ...secure, binding: Buffer.alloc(32, 8) },
+    { ...secure, tag: Buffer.from('othertag') },
+  ];
+  for (const channel of channels) {
+    const to = await server({ channel });
+    t.is(refuses(t, to, helloOf(await client(secure), to)), 'auth');
+  }
+  const same = await server({ channel: secure });
+  const hello = helloOf(await client(secure), same);
+  t.notThrows(() => same.receive(FrameType.hello, hello));
+});
+
+test('a changed HELLO, and a changed WELCOME, are noticed', async (t) => {
+  const to = await server();
+  const hello = helloOf(await client(), to);
+  const changed = Buffer.from(hello.toString('latin1').replace('test/1', 'test/2'), 'latin1');
+  t.is(refuses(t, to, changed), 'auth');
+  const [honest, from] = [await server(), await client()];
+  const { reply } = honest.receive(FrameType.hello, helloOf(from, honest));
+  const welcome = Buffer.from(
+    payloadOf(reply).toString('latin1').replace('"maxConnections":10', '"maxConnections":99'),
+    'latin1',
+  );
+  t.throws(() => from.receive(FrameType.welcome, welcome), { instanceOf: ProtocolError, message: /does not prove/ });
+});
+
+test('a server that does not know the token cannot welcome, not even with the client’s own proof', async (t) => {
+  const [to, from] = [await server(), await client()];
+  const hello = helloOf(from, to);
+  const { reply } = to.receive(FrameType.hello, hello);
+  const reflected = Buffer.concat([hello.subarray(0, 32), payloadOf(reply).subarray(32)]);
+  t.throws(() => from.receive(FrameType.welcome, reflected), { message: /does not prove/ });
+});
+
+test('settings without measure are refused', async (t) => {
+  for (const wrong of [{ maxConnections: 1e9 }, { keepAliveMs: -1 }, { opener: 'nobody' }, { worker: 3 }]) {
+    const from = await client();
+    const to = await server({ admit: () => ({ ...SETTINGS, ...wrong }) as never });
+    const { reply } = to.receive(FrameType.hello, helloOf(from, to));
+    t.throws(() => from.receive(FrameType.welcome, payloadOf(reply)), { instanceOf: BadSettingsError });
+  }
+});
+
+test('whether a tunnel exists is told only to who has proved a token', async (t) => {
+  const other = await TokenRing.from(['another token entirely']);
+  for (const [ring, reason] of [
+    [await tokens(), 'tunnel'],
+    [other, 'auth'],
+  ] as const) {
+    const to = await server();
+    t.is(refuses(t, to, helloOf(await client(CHANNEL, ring, 'elsewhere'), to)), reason);
+  }
+});
+
+test('a HELLO that cannot be read is another version’s', async (t) => {
+  for (const hello of [Buffer.alloc(10), Buffer.alloc(100), Buffer.concat([Buffer.alloc(48), Buffer.from('{}')])]) {
+    const to = await server();
+    to.start();
+    t.is(refuses(t, to, hello), 'version');
+  }
+});
+
+test('why a server turns a client away reaches the client, over the wire', async (t) => {
+  const [near, far] = wire(3);
+  const refusing = await server({
+    admit: () => {
+      throw new RejectedError('full', 'come back later', 1500);
+    },
+  });
+  const sides = await Promise.allSettled([greet(near, refusing), greet(far, await clientGreeting())]);
+  for (const side of sides) {
+    if (side.status === 'fulfilled') return t.fail('greeted');
+    t.like(side.reason, { reason: 'full', detail: 'come back later', retryAfterMs: 1500 });
+  }
+});
+
+test('frames out of turn end the greeting', async (t) => {
+  const frames = { welcome: '03000000', ping: '20000008', open: '10000004', emptyHello: '02000000' };
+  for (const [name, header] of Object.entries(frames)) {
+    const [near, far] = wire();
+    const greeting = greet(near, await serverGreeting());
+    far.resume();
+    far.write(Buffer.concat([Buffer.from(`${header}00000000`, 'hex'), Buffer.alloc(8)]));
+    await t.throwsAsync(greeting, { instanceOf: ProtocolError }, name);
+  }
+  const early = await client();
+  const reject = encodeReject({ code: 'busy', message: 'later' });
+  t.throws(() => early.receive(FrameType.reject, reject), { instanceOf: RejectedError }, 'REJECT may come first');
+});
+
+test('a side that hangs up in the middle fails the greeting of the other', async (t) => {
+  const [near, far] = wire();
+  const greeting = greet(near, await serverGreeting());
+  far.resume();
+  far.destroy();
+  await t.throwsAsync(greeting, { code: 'POOLD_ERR_DIAL' });
+});
