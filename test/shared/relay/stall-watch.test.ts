@@ -1,0 +1,53 @@
+import test from 'ava';
+import { StallWatch } from '../../../src/shared/relay/stall-watch.ts';
+import { manualClock } from '../../helpers/clock.ts';
+
+function watched(progress: number | undefined) {
+  const one = {
+    progress,
+    stalls: 0,
+    stalled() {
+      one.stalls += 1;
+    },
+  };
+  return one;
+}
+
+test('what is blocked and does not move is told so, once', async (t) => {
+  const time = manualClock();
+  const watch = new StallWatch(time.clock, 8000);
+  const stuck = watched(5);
+  watch.add(stuck);
+  await time.advance(8000);
+  t.is(stuck.stalls, 0);
+  await time.advance(2000);
+  t.is(stuck.stalls, 1);
+  await time.advance(100_000);
+  t.is(stuck.stalls, 1);
+  t.is(time.timers, 0);
+});
+
+test('what moves a little, and what is not blocked, is left alone', async (t) => {
+  const time = manualClock();
+  const watch = new StallWatch(time.clock, 8000);
+  const [slow, idle] = [watched(0), watched(undefined)];
+  watch.add(slow);
+  watch.add(idle);
+  for (let round = 0; round < 20; round += 1) {
+    await time.advance(7000);
+    slow.progress = round + 1;
+  }
+  t.deepEqual([slow.stalls, idle.stalls], [0, 0]);
+  watch.delete(slow);
+  watch.delete(idle);
+  t.is(time.timers, 0);
+});
+
+test('zero switches it off', async (t) => {
+  const time = manualClock();
+  const watch = new StallWatch(time.clock, 0);
+  const stuck = watched(5);
+  watch.add(stuck);
+  await time.advance(1e9);
+  t.is(stuck.stalls, 0);
+});

@@ -1,0 +1,154 @@
+import test from 'ava';
+import { Liveness, type LivenessOptions } from '../../../src/shared/session/liveness.ts';
+import type { Session } from '../../../src/shared/session/session.ts';
+import { manualClock } from '../../helpers/clock.ts';
+
+/** A session as liveness sees it; it answers PINGs at once unless it is deaf. */
+function fakeSession(now: () => number, client = 'one') {
+  const session = {
+    greeted: { client },
+    lastHeardAt: now(),
+    paused: false,
+    visit: undefined as object | undefined,
+    unsent: 0,
+    deaf: false,
+    asked: [] as number[],
+    closedFor: undefined as string | undefined,
+    ping() {
+      session.asked.push(now());
+      if (!session.deaf) session.lastHeardAt = now();
+    },
+    close(reason: string) {
+      session.closedFor = reason;
+    },
+  };
+  return session;
+}
+
+function livenessOf(options: Partial<LivenessOptions> = {}) {
+  const time = manualClock();
+  const liveness = new Liveness({
+    clock: time.clock,
+    keepAliveMs: 30_000,
+    keepAliveTimeoutMs: 5000,
+    stallTimeoutMs: 600_000,
+    mode: 'ping',
+    random: () => 0,
+    ...options,
+  });
+  const add = (client?: string) => {
+    const session = fakeSession(() => time.clock.now(), client);
+    liveness.add(session as unknown as Session);
+    return session;
+  };
+  return { time, liveness, add };
+}
+
+test('an idle session is asked once an interval, and one that answers stays', async (t) => {
+  const { time, liveness, add } = livenessOf();
+  const session = add();
+  await time.advance(95_000);
+  t.deepEqual(session.asked, [30_000, 60_000, 90_000]);
+  t.is(session.closedFor, undefined);
+  liveness.stop();
+});
+
+test('one that does not answer is closed within 1.1 × the interval and the timeout', async (t) => {
+  const { time, add } = livenessOf();
+  const session = add();
+  session.deaf = true;
+  await time.advance(1.1 * 30_000 + 5000);
+  t.is(session.closedFor, 'keep-alive-timeout');
+});
+
+test('one that was just heard is not asked', async (t) => {
+  const { time, liveness, add } = livenessOf();
+  const session = add();
+  for (let heard = 0; heard < 10; heard += 1) {
+    await time.advance(20_000);
+    session.lastHeardAt = time.clock.now();
+  }
+  t.deepEqual(session.asked, []);
+  liveness.stop();
+});
+
+test('sessions made together are asked at different times', async (t) => {
+  let draw = 0;
+  const { time, liveness, add } = livenessOf({ random: () => (draw++ % 10) / 10 });
+  const sessions = Array.from({ length: 10 }, () => add());
+  await time.advance(31_000);
+  const times = new Set(sessions.flatMap(({ asked }) => asked));
+  t.true(times.size >= 5, [...times].join());
+  t.true(Math.min(...times) >= 21_000);
+  liveness.stop();
+});
+
+test('a session that is not read, or has unsent bytes in a visit, is left alone', async (t) => {
+  const { time, liveness, add } = livenessOf();
+  const [paused, sending] = [add(), add()];
+  paused.paused = true;
+  sending.visit = {};
+  sending.unsent = 10;
+  await time.advance(1_000_000);
+  t.deepEqual([paused.asked, sending.asked], [[], []]);
+  liveness.stop();
+});
+
+test('in a visit the answer may take as long as a stall', async (t) => {
+  const { time, add } = livenessOf();
+  const session = add();
+  session.visit = {};
+  session.deaf = true;
+  await time.advance(600_000);
+  t.is(session.asked.length, 1);
+  t.is(session.closedFor, undefined);
+  await time.advance(35_000);
+  t.is(session.closedFor, 'keep-alive-timeout');
+});
+
+test('the side that is dialled asks nothing, and gives up after twice the interval', async (t) => {
+  const { time, add } = livenessOf({ mode: 'reap' });
+  const session = add();
+  await time.advance(59_000);
+  t.is(session.closedFor, undefined);
+  await time.advance(1000);
+  t.is(session.closedFor, 'keep-alive-timeout');
+  t.deepEqual(session.asked, []);
+});
+
+test('the idle sessions of a suspected client are asked at once, those of others not', async (t) => {
+  const { time, liveness, add } = livenessOf({ mode: 'reap' });
+  const [suspect, deaf, other] = [add('one'), add('one'), add('two')];
+  deaf.deaf = true;
+  await time.advance(500);
+  liveness.suspect('one');
+  t.deepEqual([suspect.asked.length, deaf.asked.length, other.asked.length], [1, 1, 0]);
+  await time.advance(6000);
+  t.deepEqual([suspect.closedFor, deaf.closedFor, other.closedFor], [undefined, 'keep-alive-timeout', undefined]);
+  liveness.stop();
+});
+
+test('the server may want to hear more often, never less; zero switches it off', async (t) => {
+  const { time, liveness, add } = livenessOf();
+  liveness.limit(60_000);
+  liveness.limit(0);
+  liveness.limit(10_000);
+  const session = add();
+  await time.advance(11_000);
+  t.is(session.asked.length, 1);
+  liveness.stop();
+  const off = livenessOf({ keepAliveMs: 0 });
+  const silent = off.add();
+  off.liveness.limit(1000);
+  await off.time.advance(1_000_000);
+  t.deepEqual(silent.asked, []);
+  t.is(off.time.timers, 0);
+});
+
+test('without sessions there is no timer', (t) => {
+  const { time, liveness, add } = livenessOf();
+  const session = add();
+  t.is(time.timers, 1);
+  liveness.delete(session as unknown as Session);
+  t.is(time.timers, 0);
+});
