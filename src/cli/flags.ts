@@ -260,7 +260,7 @@ export const EXIT_ON_REJECT: Flag = {
 };
 
 /** The environment variable of a flag: `--keep-alive` → `POOLD_KEEP_ALIVE`. */
-export function variableOf(flag: Flag): string {
+function variableOf(flag: Flag): string {
   return `POOLD_${longName(flag).slice(2).replaceAll('-', '_').toUpperCase()}`;
 }
 

@@ -19,7 +19,7 @@ import {
 } from './flags.ts';
 
 /** What both commands have beside the library's options. */
-export interface CommonSettings {
+interface CommonSettings {
   readonly gracePeriodMs: number;
   readonly logLevel: string;
   readonly logFormat: 'pretty' | 'json' | undefined;

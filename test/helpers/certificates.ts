@@ -2,7 +2,7 @@
 
 import { generate } from 'selfsigned';
 
-export interface TestCertificate {
+interface TestCertificate {
   readonly cert: string;
   readonly key: string;
 }

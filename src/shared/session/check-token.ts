@@ -1,7 +1,7 @@
 import { InvalidOptionError } from '../errors.ts';
 
 /** The shortest token that a public address takes, characters: a greeting lets an attacker guess offline. */
-export const MIN_PUBLIC_TOKEN_LENGTH = 16;
+const MIN_PUBLIC_TOKEN_LENGTH = 16;
 
 /**
  * Checks the `token` option of either side against where the connection goes.

@@ -63,7 +63,7 @@ export interface Greeting {
 }
 
 /** What the server decides about a client that has proved its token; throws RejectedError to turn it away. */
-export type Admit = (hello: Hello) => Settings;
+type Admit = (hello: Hello) => Settings;
 
 /** How a server greets. */
 export interface ServerGreetingOptions {

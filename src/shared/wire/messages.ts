@@ -31,10 +31,10 @@ export const NONCE_BYTES = 16;
 export const PROOF_BYTES = 32;
 
 /** Longest message in a REJECT, in UTF-16 code units. */
-export const MAX_REJECT_MESSAGE_LENGTH = 512;
+const MAX_REJECT_MESSAGE_LENGTH = 512;
 
 /** The longest wait that a REJECT may ask for, ms. */
-export const MAX_RETRY_AFTER_MS = 3_600_000;
+const MAX_RETRY_AFTER_MS = 3_600_000;
 
 const MAX_REQUIRED = 16;
 const MAX_CONNECTIONS = 1_000_000;

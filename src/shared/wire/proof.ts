@@ -9,10 +9,10 @@ import { requireLength } from './fields.ts';
 import { NONCE_BYTES, PROOF_BYTES } from './messages.ts';
 
 /** Length of the master and of every tunnel's key, bytes. */
-export const KEY_BYTES = 32;
+const KEY_BYTES = 32;
 
 /** Length of the TLS exporter's output that a proof is bound to, bytes. */
-export const BINDING_BYTES = 32;
+const BINDING_BYTES = 32;
 
 const SALT = 'poold v1';
 const KID_BYTES = 4;

@@ -4,7 +4,7 @@ import { FakeConnection, fill, poolOf } from '../../helpers/fake-connection.ts';
 
 test('a surplus connection that was idle for long is closed, the least recently used first, never below capacity', async (t) => {
   const { pool, time } = poolOf({ min: 2, idleTimeoutMs: 1000 });
-  const [oldest, older, newer] = fill(pool, ['oldest', 'older', 'newer']) as FakeConnection[];
+  const [oldest, older, newer] = fill(pool, ['oldest', 'older', 'newer']);
   await time.advance(999);
   t.is(pool.idle, 3);
   await time.advance(251);

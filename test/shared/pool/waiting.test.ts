@@ -1,6 +1,6 @@
 import test from 'ava';
 import type { Lease } from '../../../src/shared/pool/lease.ts';
-import { FakeConnection, fill, poolOf } from '../../helpers/fake-connection.ts';
+import { type FakeConnection, fill, poolOf } from '../../helpers/fake-connection.ts';
 
 test('those who wait are served first come, first served', async (t) => {
   const { pool } = poolOf();
