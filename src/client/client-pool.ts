@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Duplex } from 'node:stream';
 import type { CloseReason } from '../shared/close-reason.ts';
-import { DialError, type DialStage, PoolClosedError, PooldError, reasonOf } from '../shared/errors.ts';
+import { DialError, type DialStage, PoolClosedError, PooldError, ProtocolError, reasonOf } from '../shared/errors.ts';
 import { formatAddress } from '../shared/net/address.ts';
 import { ConnectionPool } from '../shared/pool/connection-pool.ts';
 import { RawConnection } from '../shared/pool/raw-connection.ts';
@@ -156,7 +156,7 @@ export class ClientPool<S extends boolean = true> extends ConnectionPool<PooledC
     const owner = {
       onVisit: (visit: Visit, session: Session) => this.#serve(visit, session),
       onDemand: (count: number) => this.#loop.demand(count),
-      onFault: (error: Error) => this.tell('fault', { pool: this.name, error: asFault(error) }),
+      onFault: (error: Error) => this.#onFault(error),
       onEnd: (session: Session, reason: CloseReason) => {
         this.#liveness.delete(session);
         if (clock.now() - bornAt >= SHORT_LIFE_MS || !SERVER_ENDS.has(reason)) return;
@@ -190,6 +190,12 @@ export class ClientPool<S extends boolean = true> extends ConnectionPool<PooledC
     this.addError();
     const retry = this.#loop.failed(error, startedAt);
     if (this.heard('dialFailed')) this.tell('dialFailed', { pool: this.name, stage, error, ...retry });
+  }
+
+  /** A pooled connection broke. What the network did shows as its close reason; what the peer did is worth a word. */
+  #onFault(error: Error): void {
+    this.addError();
+    if (error instanceof ProtocolError) this.tell('fault', { pool: this.name, error });
   }
 
   /** A visit takes its connection out of the pool, and gives it back when it is over. */

@@ -133,10 +133,10 @@ export class Dial implements GreeterOwner {
       socket.off('readable', read);
       try {
         this.#id = decodeTag(tag, this.#rules.idFormat);
+        this.#greet(socket, tag);
       } catch (error) {
-        return this.fail(this.#typed(error));
+        this.fail(this.#typed(error));
       }
-      this.#greet(socket, tag);
     };
     socket.on('readable', read);
     read();
@@ -149,8 +149,8 @@ export class Dial implements GreeterOwner {
       return this.#owner.onRaw(this.#id, socket);
     }
     this.#stage = 'greeting';
-    this.#leave(socket);
     const channel = { tag: Buffer.from(tag), secure: tls !== undefined, binding: channelBinding(socket) };
+    this.#leave(socket);
     this.#greeter = new Greeter(socket, new ClientGreeting({ ...greeting, channel }), this);
     this.#greeter.start();
   }

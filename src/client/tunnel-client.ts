@@ -5,6 +5,7 @@ import { InvalidOptionError, reasonOf } from '../shared/errors.ts';
 import { Events } from '../shared/events.ts';
 import { type Address, parseAddress } from '../shared/net/address.ts';
 import { checkOptions, instance, milliseconds } from '../shared/options.ts';
+import { Crowd } from '../shared/relay/crowd.ts';
 import { Relay } from '../shared/relay/relay.ts';
 import { StallWatch } from '../shared/relay/stall-watch.ts';
 import type { VisitEventMap } from '../shared/relay/visit-events.ts';
@@ -26,6 +27,9 @@ export interface TunnelClientOptions {
   readonly clock?: Clock;
 }
 
+/** Default of `close({ graceMs })`, ms. */
+const DEFAULT_GRACE_MS = 10_000;
+
 const schema = v.strictObject({
   pool: instance<TunnelClientOptions['pool']>('the options of a ClientPool'),
   target: v.custom<string | Address>(
@@ -42,7 +46,7 @@ export class TunnelClient extends Events<VisitEventMap> implements AsyncDisposab
   readonly #options: v.InferOutput<typeof schema>;
   readonly #target: Address;
   readonly #stallWatch: StallWatch;
-  readonly #relays = new Set<Relay>();
+  readonly #relays = new Crowd<Relay>();
 
   /** @throws InvalidOptionError naming the option */
   constructor(options: TunnelClientOptions) {
@@ -70,9 +74,10 @@ export class TunnelClient extends Events<VisitEventMap> implements AsyncDisposab
   }
 
   /** Lets visits end until the grace is over, then closes everything. */
-  async close(options?: { graceMs?: number }): Promise<void> {
-    await this.pool.close(options);
-    for (const relay of this.#relays) relay.abort(ResetCode.internal, 'the client is shutting down');
+  async close({ graceMs = DEFAULT_GRACE_MS }: { graceMs?: number } = {}): Promise<void> {
+    // Together: a target's last bytes may outlast their visit.
+    await Promise.all([this.pool.close({ graceMs }), this.#relays.empty(this.#options.clock, graceMs)]);
+    for (const relay of this.#relays.all()) relay.abort(ResetCode.internal, 'the client is shutting down');
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -47,6 +47,7 @@ export class Acceptor<R extends Room> implements ArrivalOwner {
   readonly #slots: HandshakeSlots;
   readonly #arrivals = new Map<string, { readonly slot: HandshakeSlot; readonly room: R | undefined }>();
   #server: Server | undefined;
+  #closed = false;
 
   constructor(options: AcceptorOptions, rules: ArrivalRules, owner: AcceptorOwner<R>) {
     this.#options = options;
@@ -85,11 +86,13 @@ export class Acceptor<R extends Room> implements ArrivalOwner {
       });
       server.listen(listen.port, listen.host, resolve);
     });
+    if (this.#closed) return void server.close();
     this.#server = server.removeAllListeners('error').on('error', this.#onServerError).on('connection', this.#accept);
   }
 
   /** Stops accepting, and drops what has not arrived. Resolves when the port is free. */
   async close(): Promise<void> {
+    this.#closed = true;
     const server = this.#server;
     server?.off('connection', this.#accept);
     this.#slots.clear();
@@ -122,9 +125,10 @@ export class Acceptor<R extends Room> implements ArrivalOwner {
 
   readonly #accept = (socket: Socket): void => {
     const remote = remoteOf(socket);
-    const address = normaliseIp(socket.remoteAddress ?? '');
-    if (!this.#options.allow.allows(address)) {
-      return this.#refuse(socket, remote, new AddressRefusedError(`${address} is not in the allow list`));
+    // Unknown on a unix socket, and when the peer has reset the connection before it was accepted.
+    const ip = socket.remoteAddress;
+    if (!this.#options.allow.allows(ip)) {
+      return this.#refuse(socket, remote, new AddressRefusedError(`${ip ?? remote} is not in the allow list`));
     }
     const raw = this.#rules.greeting === undefined;
     const room = raw ? this.#owner.reserve() : undefined;
@@ -134,7 +138,9 @@ export class Acceptor<R extends Room> implements ArrivalOwner {
     tuneSocket(socket, this.#options.keepAliveMs);
     const taken = (id: string): boolean => this.#arrivals.has(id) || this.#owner.has(id);
     const arrival = new Arrival(newId(this.#rules.idFormat, taken), remote, socket, this.#rules, this);
-    const slot = this.#slots.take(address, () => arrival.fail(new DialError('greeting', EVICTED)));
+    const slot = this.#slots.take(ip === undefined ? remote : normaliseIp(ip), () =>
+      arrival.fail(new DialError('greeting', EVICTED)),
+    );
     this.#arrivals.set(arrival.id, { slot, room });
     arrival.start();
   };

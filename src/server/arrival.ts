@@ -2,7 +2,7 @@
 import type { Socket } from 'node:net';
 import { TLSSocket, type TLSSocketOptions } from 'node:tls';
 import type { Clock, Timer } from '../shared/clock.ts';
-import { DialError, type DialStage, HandshakeTimeoutError } from '../shared/errors.ts';
+import { DialError, type DialStage, HandshakeTimeoutError, reasonOf } from '../shared/errors.ts';
 import { Greeter, type GreeterOwner } from '../shared/session/greeter.ts';
 import { type Channel, type Greeted, ServerGreeting, type ServerGreetingOptions } from '../shared/session/greeting.ts';
 import { channelBinding } from '../shared/tls/exporter.ts';
@@ -100,6 +100,13 @@ export class Arrival implements GreeterOwner {
   }
 
   #sendTag(secure: boolean): void {
+    let binding: Buffer;
+    try {
+      binding = channelBinding(this.#socket);
+    } catch (cause) {
+      // The socket has gone between the handshake and now.
+      return this.fail(new DialError('tls', `the connection broke after the handshake: ${reasonOf(cause)}`, { cause }));
+    }
     const { greeting, idFormat } = this.#rules;
     this.#stage = 'tag';
     const tag = encodeTag(this.id, idFormat);
@@ -112,7 +119,7 @@ export class Arrival implements GreeterOwner {
     this.#stage = 'greeting';
     socket.cork();
     socket.write(tag);
-    const channel: Channel = { tag, secure, binding: channelBinding(socket) };
+    const channel: Channel = { tag, secure, binding };
     this.#leaveSocket();
     this.#greeter = new Greeter(socket, new ServerGreeting({ ...greeting, channel }), this);
     this.#greeter.start();

@@ -1,6 +1,6 @@
 /** The accepting end of the pair: accept → allowed address → TLS → tag → greeting → pooled. */
 import type { CloseReason } from '../shared/close-reason.ts';
-import { DialError, PooldError, ProtocolError, reasonOf, RejectedError } from '../shared/errors.ts';
+import { DialError, InvalidOptionError, PooldError, ProtocolError, reasonOf, RejectedError } from '../shared/errors.ts';
 import type { HostAddress } from '../shared/net/address.ts';
 import { ConnectionPool } from '../shared/pool/connection-pool.ts';
 import type { GroupFilter } from '../shared/pool/idle-list.ts';
@@ -17,6 +17,7 @@ import type { Visit } from '../shared/session/visit.ts';
 import { serverMaterial } from '../shared/tls/material.ts';
 import { serverTlsSettings } from '../shared/tls/modes.ts';
 import type { FrameDecoder } from '../shared/wire/decode.ts';
+import { isAddress } from '../shared/wire/fields.ts';
 import type { OpenInfo, Settings } from '../shared/wire/messages.ts';
 import { Acceptor, type AcceptorOwner } from './acceptor.ts';
 import type { Arrival } from './arrival.ts';
@@ -28,6 +29,13 @@ const FULL_RETRY_MS = 1000;
 
 /** Where a visitor comes from and what it asked for; what the other side is told with OPEN. */
 export type VisitorInfo = Pick<OpenInfo, 'remote' | 'local'>;
+
+function checkVisitor({ remote, local }: VisitorInfo): void {
+  for (const [option, address] of Object.entries({ remote, local })) {
+    if (!isAddress(address))
+      throw new InvalidOptionError(option, `"${String(address)}" is not ip:port, [ipv6]:port or unix`);
+  }
+}
 
 /**
  * Accepts connections from client pools and keeps them ready. With sessions (the default) each lease opens visits, one
@@ -101,14 +109,22 @@ export class ServerPool<S extends boolean = true> extends ConnectionPool<PooledC
    * Opens a visit on an idle connection, waiting for one; its connection comes back by itself when the visit is over.
    * Only with sessions.
    *
-   * @throws AcquireTimeoutError, QueueFullError, PoolClosedError, or the signal's reason
+   * @throws AcquireTimeoutError, QueueFullError, PoolClosedError, the signal's reason, or InvalidOptionError for an
+   *   address that the other side would not take
    */
   async openVisit(visitor: VisitorInfo, options: WaitOptions & GroupFilter = {}): Promise<Visit> {
-    return this.#open(await this.acquire(options), visitor);
+    checkVisitor(visitor);
+    for (;;) {
+      const lease = await this.acquire(options);
+      if (!lease.connection.closed) return this.#open(lease, visitor);
+      // It has gone between its grant and now.
+      lease.release();
+    }
   }
 
   /** {@link openVisit} at once, or undefined when nothing is idle. */
   tryOpenVisit(visitor: VisitorInfo, filter?: GroupFilter): Visit | undefined {
+    checkVisitor(visitor);
     const lease = this.tryAcquire(filter);
     return lease === undefined ? undefined : this.#open(lease, visitor);
   }
@@ -165,7 +181,7 @@ export class ServerPool<S extends boolean = true> extends ConnectionPool<PooledC
 
   #onGreeted({ id, socket, remote }: Arrival, greeted: Greeted, decoder: FrameDecoder): void {
     const owner = {
-      onFault: (error: Error) => this.#onFailed(error, remote),
+      onFault: (error: Error) => this.#onFault(error, remote),
       onEnd: (ended: Session, reason: CloseReason) => {
         this.#demand.delete(ended);
         this.#liveness.delete(ended);
@@ -177,6 +193,13 @@ export class ServerPool<S extends boolean = true> extends ConnectionPool<PooledC
     this.#demand.add(session);
     this.#liveness.add(session);
     this.put(id, session as PooledConnection<S>, { group: greeted.client });
+  }
+
+  /** A pooled connection broke. What the network did shows as its close reason; what the peer did is worth a word. */
+  #onFault(error: Error, remote: string): void {
+    this.addError();
+    if (!(error instanceof ProtocolError)) return;
+    this.tell('fault', { pool: this.name, error: new ProtocolError(`${remote}: ${error.message}`, { cause: error }) });
   }
 
   #onFailed(cause: Error, remote: string | undefined): void {

@@ -116,7 +116,8 @@ export class ServerVisit {
     const { clock, openTimeoutMs } = this.#rules;
     this.#visit = visit;
     clock.clearTimeout(this.#opening);
-    this.#opening = clock.setTimeout(() => visit.abandon(), openTimeoutMs);
+    // A visitor who has left has no use for it, and the relay resets it.
+    if (!this.#socket.destroyed) this.#opening = clock.setTimeout(() => visit.abandon(), openTimeoutMs);
     return visit;
   }
 

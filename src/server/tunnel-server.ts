@@ -6,6 +6,7 @@ import { Events } from '../shared/events.ts';
 import { type HostAddress, parseAddress } from '../shared/net/address.ts';
 import { checkOptions, instance, milliseconds, wholeNumber } from '../shared/options.ts';
 import type { RelayEnd } from '../shared/relay/relay.ts';
+import { Crowd } from '../shared/relay/crowd.ts';
 import { StallWatch } from '../shared/relay/stall-watch.ts';
 import type { VisitEventMap } from '../shared/relay/visit-events.ts';
 import { PublicListener } from './public-listener.ts';
@@ -42,8 +43,7 @@ export class TunnelServer extends Events<VisitEventMap> implements ServerVisitOw
   readonly #options: v.InferOutput<typeof schema>;
   readonly #listener: PublicListener;
   readonly #stallWatch: StallWatch;
-  readonly #visits = new Set<ServerVisit>();
-  #emptied: (() => void) | undefined;
+  readonly #visits = new Crowd<ServerVisit>();
 
   /** @throws InvalidOptionError naming the option */
   constructor(options: TunnelServerOptions) {
@@ -80,7 +80,9 @@ export class TunnelServer extends Events<VisitEventMap> implements ServerVisitOw
   async start(): Promise<void> {
     try {
       await this.pool.start();
-      await this.#listener.start();
+      if (this.pool.ready) await this.#listener.start();
+      // Closed in the meantime.
+      if (!this.pool.ready) this.#listener.close();
     } catch (error) {
       this.pool.destroy();
       throw error;
@@ -90,19 +92,10 @@ export class TunnelServer extends Events<VisitEventMap> implements ServerVisitOw
   /** Lets no visitor in, lets those who are in end until the grace is over, then closes everything. */
   async close({ graceMs = DEFAULT_GRACE_MS }: { graceMs?: number } = {}): Promise<void> {
     const { clock, pool } = this.#options;
-    const startedAt = clock.now();
     this.#listener.close();
-    if (this.#visits.size > 0) {
-      await new Promise<void>((resolve) => {
-        const timer = clock.setTimeout(resolve, graceMs);
-        this.#emptied = () => {
-          clock.clearTimeout(timer);
-          resolve();
-        };
-      });
-    }
-    for (const visit of this.#visits) visit.abort();
-    await pool.close({ graceMs: Math.max(0, graceMs - (clock.now() - startedAt)) });
+    // Together: clients hear at once that no new visit comes, and a visitor's last bytes may outlast its visit.
+    await Promise.all([pool.close({ graceMs }), this.#visits.empty(clock, graceMs)]);
+    for (const visit of this.#visits.all()) visit.abort();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -117,7 +110,7 @@ export class TunnelServer extends Events<VisitEventMap> implements ServerVisitOw
 
   /** @internal */
   onEnd(visit: ServerVisit, reason: RelayEnd, error: Error | undefined): void {
-    this.#forget(visit);
+    this.#visits.delete(visit);
     if (!this.heard('visitClosed') || visit.visit === undefined) return;
     const { connectionId, bytesIn, bytesOut } = visit.visit;
     const durationMs = this.#options.clock.now() - visit.startedAt;
@@ -127,7 +120,7 @@ export class TunnelServer extends Events<VisitEventMap> implements ServerVisitOw
 
   /** @internal */
   onRefused(visit: ServerVisit, waitedMs: number, error: unknown): void {
-    this.#forget(visit);
+    this.#visits.delete(visit);
     if (this.heard('visitRefused')) this.tell('visitRefused', { remote: visit.visitor.remote, waitedMs, error });
   }
 
@@ -136,11 +129,6 @@ export class TunnelServer extends Events<VisitEventMap> implements ServerVisitOw
     const visit = new ServerVisit(socket, { pool, waitMs, openTimeoutMs, clock, stallWatch: this.#stallWatch }, this);
     this.#visits.add(visit);
     visit.start();
-  }
-
-  #forget(visit: ServerVisit): void {
-    this.#visits.delete(visit);
-    if (this.#visits.size === 0) this.#emptied?.();
   }
 }
 

@@ -1,11 +1,15 @@
 import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { TunnelClient } from '../../src/client/tunnel-client.ts';
 import type { VisitClosedEvent, VisitRefusedEvent } from '../../src/shared/relay/visit-events.ts';
 import type { TlsMode } from '../../src/shared/tls/modes.ts';
 import { nextEvent, until } from '../helpers/events.ts';
 import { ask, readAll, startPair, TOKEN } from '../helpers/pair.ts';
-import { echo, freePort, startSilentTarget, startTarget } from '../helpers/targets.ts';
+import { connectAndReset, echo, freePort, startSilentTarget, startTarget } from '../helpers/targets.ts';
 
 const inEveryMode = (title: string, run: (t: ExecutionContext, tls: TlsMode) => Promise<void>): void => {
   const macro = test.macro({ exec: run, title: (_, tls: TlsMode) => `TLS mode ${tls}: ${title}` });
@@ -231,4 +235,23 @@ test('visitors never notice that idle connections are closed under their hands',
   });
   await Promise.all(visitors);
   t.is(answered, 320);
+});
+
+test('a target may be a unix socket', async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), 'poold-'));
+  const path = join(folder, 'target');
+  const target = createServer({ allowHalfOpen: true }, echo).listen(path);
+  await once(target, 'listening');
+  await using pair = await startPair({ target: 1, tunnelClient: { target: `unix:${path}` } });
+  t.is(await ask(pair.visit(), 'hello'), 'hello');
+  target.close();
+  await rm(folder, { recursive: true });
+});
+
+test('visitors that reset their connection before it is accepted break nothing', async (t) => {
+  await using target = await startTarget(echo);
+  await using pair = await startPair({ target: target.port });
+  connectAndReset(pair.server.address?.port ?? 0);
+  t.is(await ask(pair.visit(), 'still here'), 'still here');
+  t.is(pair.server.pool.errorCount + pair.client.pool.errorCount, 0);
 });

@@ -1,5 +1,5 @@
 /** Services behind a tunnel: real TCP servers on free loopback ports. */
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 
@@ -75,4 +75,18 @@ export async function startSilentTarget(): Promise<{ readonly port: number } & A
       await once(child, 'exit');
     },
   };
+}
+
+/**
+ * Twenty connections that are reset before this process can accept them: it waits, with its event loop standing still,
+ * until another process has made and reset them.
+ */
+export function connectAndReset(port: number): void {
+  const script = `
+    const net = require('node:net');
+    for (let n = 0; n < 20; n += 1) {
+      const socket = net.connect(${port}, '127.0.0.1').on('error', () => {});
+      socket.once('connect', () => socket.resetAndDestroy());
+    }`;
+  execFileSync(process.execPath, ['-e', script], { timeout: 10_000 });
 }

@@ -7,6 +7,7 @@ import { ServerPool } from '../../src/server/server-pool.ts';
 import type { HandshakeFailedEvent } from '../../src/shared/pool/pool-events.ts';
 import { nextEvent, until } from '../helpers/events.ts';
 import { TOKEN, tlsOptions } from '../helpers/pair.ts';
+import { connectAndReset } from '../helpers/targets.ts';
 
 const LISTEN = '127.0.0.1:0';
 
@@ -175,4 +176,32 @@ test('options that make no sense are refused by name', (t) => {
   t.is(option({ listen: '0.0.0.0:0', token: 'short' }), 'token');
   t.is(option({ listen: LISTEN, tunnel: 'not a name' }), 'tunnel');
   t.is(option({ listen: LISTEN, maxHandshake: 3 }), 'maxHandshake');
+});
+
+test('peers that reset their connection before it is accepted break nothing', async (t) => {
+  for (const mode of [0, 1] as const) {
+    await using pool = new ServerPool({ listen: LISTEN, token: TOKEN, tls: { mode } });
+    await pool.start();
+    const { port = 0 } = pool.address ?? {};
+    connectAndReset(port);
+    await using client = new ClientPool({ dial: pool.address ?? '', token: TOKEN, tls: { mode }, minCapacity: 1 });
+    await client.start();
+    await client.warmed(1);
+    await until(() => pool.arriving === 0, 'nobody is under way');
+    t.is(pool.size, 1);
+  }
+});
+
+test('a visitor’s address that the other side would not take is refused here', async (t) => {
+  await using pool = new ServerPool({ listen: LISTEN, token: TOKEN });
+  t.throws(() => pool.tryOpenVisit({ remote: 'somewhere', local: 'unix' }), { message: /^remote: "somewhere"/ });
+  await t.throwsAsync(pool.openVisit({ remote: 'unix', local: '' }), { code: 'POOLD_ERR_INVALID_OPTION' });
+});
+
+test('a pool that is closed while it starts does not listen', async (t) => {
+  const pool = new ServerPool({ listen: LISTEN, token: TOKEN });
+  const starting = pool.start();
+  await pool.close();
+  await starting;
+  t.is(pool.address, undefined);
 });

@@ -42,9 +42,9 @@ export class Liveness {
     this.#keepAliveMs = options.keepAliveMs;
   }
 
-  /** Asks at least as often as the server wants, ms; 0 has no say. */
+  /** Asks at least as often as the server wants, ms: it gives up who is silent for longer. 0 has no say. */
   limit(keepAliveMs: number): void {
-    if (keepAliveMs > 0 && this.#keepAliveMs > 0) this.#keepAliveMs = Math.min(this.#keepAliveMs, keepAliveMs);
+    if (keepAliveMs > 0) this.#keepAliveMs = Math.min(this.#keepAliveMs || keepAliveMs, keepAliveMs);
   }
 
   add(session: Session): void {

@@ -8,7 +8,7 @@ import type { CloseReason } from '../close-reason.ts';
 import { ProtocolError } from '../errors.ts';
 import type { FrameDecoder, FrameSink } from '../wire/decode.ts';
 import { encodeDemand, encodeFrame, encodePing, encodePong, encodeReset } from '../wire/encode.ts';
-import { FrameType, isKnownType, ResetCode } from '../wire/frame.ts';
+import { FrameType, HEADER_BYTES, isKnownType, ResetCode } from '../wire/frame.ts';
 import { decodeDemand, decodeOpaque, decodeOpen, decodeReset, encodeOpen, type OpenInfo } from '../wire/messages.ts';
 import { writeData } from './data-writer.ts';
 import type { Greeted } from './greeting.ts';
@@ -36,7 +36,7 @@ export interface SessionOwner {
   onVisit?(visit: Visit, session: Session): void;
   /** The server wants `count` more connections. */
   onDemand?(count: number): void;
-  /** The session broke: what the other side did wrong, or what the network did. It is closed already. */
+  /** The session broke: the other side did something wrong, or the network did. It is closed already. */
   onFault?(error: Error, session: Session): void;
   /** The session has closed; said once, after the pool has heard. */
   onEnd?(session: Session, reason: CloseReason): void;
@@ -262,7 +262,7 @@ export class Session implements FrameSink, VisitCarrier {
       return !isKnownType(type);
     }
     const dropping = this.#state.judge(type, visit) === 'drop';
-    if (dropping && (this.#droppedBytes += length) > DRAIN_LIMIT_BYTES) {
+    if (dropping && (this.#droppedBytes += HEADER_BYTES + length) > DRAIN_LIMIT_BYTES) {
       throw new ProtocolError(`the other side goes on with visit ${visit}, which is over`);
     }
     // Only the opener's early bytes count: what it sends before OPENED it must be able to send elsewhere.

@@ -23,7 +23,7 @@ export function isName(value: unknown): value is string {
 }
 
 /** True for `ip:port` and `[ipv6]:port`, both numeric, and for the word `unix`. */
-function isAddress(value: unknown): value is string {
+export function isAddress(value: unknown): value is string {
   if (typeof value !== 'string') return false;
   if (value === UNIX) return true;
   const match = ADDRESS.exec(value);

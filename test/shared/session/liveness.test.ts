@@ -128,7 +128,7 @@ test('the idle sessions of a suspected client are asked at once, those of others
   liveness.stop();
 });
 
-test('the server may want to hear more often, never less; zero switches it off', async (t) => {
+test('the server may want to hear more often, never less; zero switches it off if the server agrees', async (t) => {
   const { time, liveness, add } = livenessOf();
   liveness.limit(60_000);
   liveness.limit(0);
@@ -139,10 +139,15 @@ test('the server may want to hear more often, never less; zero switches it off',
   liveness.stop();
   const off = livenessOf({ keepAliveMs: 0 });
   const silent = off.add();
-  off.liveness.limit(1000);
+  off.liveness.limit(0);
   await off.time.advance(1_000_000);
   t.deepEqual(silent.asked, []);
   t.is(off.time.timers, 0);
+  off.liveness.limit(10_000);
+  const wanted = off.add();
+  await off.time.advance(11_000);
+  t.is(wanted.asked.length, 1);
+  off.liveness.stop();
 });
 
 test('without sessions there is no timer', (t) => {
