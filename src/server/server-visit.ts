@@ -72,7 +72,12 @@ export class ServerVisit {
     const ignore = (): void => {};
     socket.on('error', ignore);
     try {
-      this.#carry(await this.#queue());
+      const visit = await this.#queue();
+      if (socket.destroyed) {
+        visit.reset(ResetCode.visitorLeft);
+        throw new Error('the visitor left');
+      }
+      this.#carry(visit);
       socket.off('error', ignore);
     } catch (error) {
       socket.resetAndDestroy();

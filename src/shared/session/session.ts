@@ -155,13 +155,13 @@ export class Session implements FrameSink, VisitCarrier {
   ping(): number {
     const opaque = Buffer.alloc(8);
     opaque.writeUInt32BE(++this.#pings, 4);
-    if (!this.#closed) this.#socket.write(encodePing(opaque), this.#flushed);
+    if (!this.#closed) this.#sendControl(encodePing(opaque));
     return this.#pings;
   }
 
   /** Asks the client for more connections. Servers only. */
   demand(count: number): void {
-    if (!this.#closed) this.#socket.write(encodeDemand(count));
+    if (!this.#closed) this.#sendControl(encodeDemand(count));
   }
 
   /** Closes. What was accepted for sending in a finished visit still goes out. */
@@ -177,7 +177,7 @@ export class Session implements FrameSink, VisitCarrier {
     if (this.#closed) return;
     const idle = this.#visit === undefined;
     if (idle && this.#state.role === 'opener') return this.close(reason);
-    if (this.#retiring === undefined) this.#socket.write(encodeFrame(FrameType.drain, 0));
+    if (this.#retiring === undefined) this.#sendControl(encodeFrame(FrameType.drain, 0));
     this.#retiring = reason;
     if (idle) this.#limit(GOODBYE_MS, reason);
   }
@@ -290,8 +290,7 @@ export class Session implements FrameSink, VisitCarrier {
         return this.#receiveEnd(type, (visit) => visit.wasReset(code, message));
       }
       case FrameType.ping:
-        this.#socket.write(encodePong(decodeOpaque(payload)));
-        return;
+        return this.#sendControl(encodePong(decodeOpaque(payload)));
       case FrameType.pong:
         if (decodeOpaque(payload).readUInt32BE(4) === this.#awaitedPong) this.#awaitedPong = 0;
         return this.#settle();
@@ -332,6 +331,11 @@ export class Session implements FrameSink, VisitCarrier {
       this.#awaitedPong = this.ping();
     }
     if (settle) this.#settle();
+  }
+
+  /** Writes a frame that may stand behind a visit's last one: the visit ends when both have gone. */
+  #sendControl(frame: Buffer): void {
+    this.#socket.write(frame, this.#flushed);
   }
 
   readonly #flushed = (): void => this.#settle();

@@ -372,3 +372,20 @@ test('a closing session still sends the end of a finished visit', async (t) => {
   await until(() => here.log.heard.includes('end'), 'the answer has ended');
   t.is(here.log.bytes, 300_000);
 });
+
+test('a visit ends also when an answer to PING stands behind its last frame', async (t) => {
+  const pair = await servingPair();
+  const { visit, log } = pair.open();
+  const there = await pair.theirs(1);
+  there.visit.end();
+  await until(() => log.heard.includes('end'), 'the other side has ended');
+  // The way out is blocked, so that frames queue up behind each other.
+  pair.ends[1].pause();
+  visit.write(Buffer.alloc(40_000));
+  visit.end();
+  pair.client.ping();
+  pair.client.ping();
+  pair.ends[1].resume();
+  await until(() => log.done, 'the visit is over');
+  t.is(pair.server.refusal(), undefined);
+});
