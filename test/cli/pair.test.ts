@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import test, { type ExecutionContext } from 'ava';
+import { testCertificates } from '../helpers/certificates.ts';
 import type { Child } from '../helpers/child.ts';
 import { runCli, startCli, textFile } from '../helpers/cli.ts';
 import { ask } from '../helpers/pair.ts';
@@ -166,6 +167,25 @@ test('kill -9 of either process is survived: visits are served when it is back',
   await using client = startCli(clientArgs(at, target.port, file));
   t.is(await askSoon(at.visitors, 'client is back'), 'client is back');
   t.pass(client.output);
+});
+
+test('with --tls 2 the certificate is verified against --ca and --hostname, and may be pinned', async (t) => {
+  const { authority, localhost } = await testCertificates();
+  const [token, cert, key, ca] = (await Promise.all(
+    [SECRET, localhost.cert, localhost.key, authority.cert].map((text) => textFile(t, text)),
+  )) as [string, string, string, string];
+  await using target = await startTarget(echo);
+  const at = await ports();
+  await using server = startCli(serverArgs(at, token, '--tls', '2', '--cert', cert, '--key', key));
+  const [, fingerprint = ''] = await server.printed(/"fingerprint":"([^"]+)"/);
+  const verified = ['--tls', '2', '--ca', ca, '--hostname', 'localhost', '--fingerprint', fingerprint];
+  await using client = startCli(clientArgs(at, target.port, token, ...verified));
+  await client.printed(/"warm"/);
+  t.is(await askSoon(at.visitors, 'verified'), 'verified');
+  await using wrong = startCli(
+    clientArgs(at, target.port, token, '--tls', '2', '--ca', ca, '--hostname', 'elsewhere.example'),
+  );
+  await wrong.printed(/"stage":"tls".*altnames/i);
 });
 
 test('a token on the command line is wiped from the process list, and warned about', async (t) => {

@@ -22,7 +22,10 @@ function seeded(seed: number): () => number {
 function unruly(socket: Socket): void {
   socket.once('data', (line: Buffer) => {
     const [ending, size] = String(line).split(' ') as [Ending, string];
-    if (ending === 'abort-early') return void socket.resetAndDestroy();
+    if (ending === 'abort-early') {
+      socket.resetAndDestroy();
+      return;
+    }
     const answer = answerTo(String(line), Number(size));
     if (ending === 'destroy') {
       socket.write(answer.subarray(0, answer.length / 2), () => socket.destroy());
