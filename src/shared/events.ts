@@ -5,15 +5,8 @@ import { EventEmitter } from 'node:events';
 /** Events by name, each with one argument: a plain object. */
 type MessageMap<M> = { readonly [K in keyof M]: [object] };
 
-/** The channels of one source, by event. Shared by all its instances: a channel is global anyway. */
-const channels = new Map<string, diagnostics.Channel>();
-
-function channelOf(source: string, event: string): diagnostics.Channel {
-  const name = `poold:${source}:${event}`;
-  let channel = channels.get(name);
-  if (channel === undefined) channels.set(name, (channel = diagnostics.channel(name)));
-  return channel;
-}
+/** The channels of each source, by event. Shared by all its instances: a channel is global anyway. */
+const sources = new Map<string, Map<string, diagnostics.Channel>>();
 
 /**
  * An emitter whose events also go to the channel `poold:<source>:<event>`. Whoever emits often asks {@link heard}
@@ -21,15 +14,19 @@ function channelOf(source: string, event: string): diagnostics.Channel {
  */
 export class Events<M extends MessageMap<M>> extends EventEmitter<M> {
   readonly #source: string;
+  readonly #channels: Map<string, diagnostics.Channel>;
 
   constructor(source: string) {
     super();
     this.#source = source;
+    let channels = sources.get(source);
+    if (channels === undefined) sources.set(source, (channels = new Map()));
+    this.#channels = channels;
   }
 
   /** Whether anybody would hear this event. */
   protected heard(event: keyof M & string): boolean {
-    return (this as EventEmitter).listenerCount(event) > 0 || channelOf(this.#source, event).hasSubscribers;
+    return (this as EventEmitter).listenerCount(event) > 0 || this.#channel(event).hasSubscribers;
   }
 
   /**
@@ -44,7 +41,16 @@ export class Events<M extends MessageMap<M>> extends EventEmitter<M> {
         throw error;
       });
     }
-    const channel = channelOf(this.#source, event);
+    const channel = this.#channel(event);
     if (channel.hasSubscribers) channel.publish(message);
+  }
+
+  #channel(event: string): diagnostics.Channel {
+    let channel = this.#channels.get(event);
+    if (channel === undefined) {
+      channel = diagnostics.channel(`poold:${this.#source}:${event}`);
+      this.#channels.set(event, channel);
+    }
+    return channel;
   }
 }
