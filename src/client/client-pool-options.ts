@@ -1,6 +1,7 @@
 import * as v from 'valibot';
 import { InvalidOptionError } from '../shared/errors.ts';
-import { type Address, isLoopback, parseAddress } from '../shared/net/address.ts';
+import { type Address, isLoopback } from '../shared/net/address.ts';
+import { addressOption } from '../shared/net/address-option.ts';
 import { checkOptions, milliseconds, wholeNumber } from '../shared/options.ts';
 import { type PoolOptions, poolOptionsSchema } from '../shared/pool/pool-options.ts';
 import { checkTokens } from '../shared/session/check-token.ts';
@@ -102,7 +103,7 @@ export function checkClientPoolOptions(given: ClientPoolOptions) {
   notAbove('minCapacity', options.minCapacity, 'maxCapacity', options.maxCapacity);
   notAbove('minIntervalMs', options.minIntervalMs, 'maxIntervalMs', options.maxIntervalMs);
   checkClientTls(options.tls);
-  const to = typeof options.dial === 'string' ? parse(options.dial) : options.dial;
+  const to = typeof options.dial === 'function' ? options.dial : addressOption('dial', options.dial);
   const host = typeof to === 'object' && 'host' in to ? to.host : undefined;
   const tokens = checkTokens(options.token, host !== undefined && options.session ? isLoopback(host) : undefined);
   return { ...options, to, host, tokens };
@@ -110,12 +111,4 @@ export function checkClientPoolOptions(given: ClientPoolOptions) {
 
 function notAbove(low: string, lowest: number, high: string, highest: number): void {
   if (lowest > highest) throw new InvalidOptionError(low, `${lowest} is above ${high} ${highest}`);
-}
-
-function parse(dial: string): Address {
-  try {
-    return parseAddress(dial);
-  } catch (cause) {
-    throw new InvalidOptionError('dial', (cause as Error).message, { cause });
-  }
 }

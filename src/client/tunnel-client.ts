@@ -1,9 +1,9 @@
 /** The private end of a tunnel: each visit that the server opens is connected to the target. */
 import * as v from 'valibot';
 import { type Clock, systemClock } from '../shared/clock.ts';
-import { InvalidOptionError, reasonOf } from '../shared/errors.ts';
 import { Events } from '../shared/events.ts';
-import { type Address, parseAddress } from '../shared/net/address.ts';
+import type { Address } from '../shared/net/address.ts';
+import { addressOption } from '../shared/net/address-option.ts';
 import { checkOptions, instance, milliseconds } from '../shared/options.ts';
 import { Crowd } from '../shared/relay/crowd.ts';
 import { Relay } from '../shared/relay/relay.ts';
@@ -53,7 +53,7 @@ export class TunnelClient extends Events<VisitEventMap> implements AsyncDisposab
     super('tunnel');
     const checked = checkOptions(schema, options);
     this.#options = checked;
-    this.#target = toAddress(checked.target);
+    this.#target = addressOption('target', checked.target, { defaultHost: '127.0.0.1' });
     this.#stallWatch = new StallWatch(checked.clock, checked.stallTimeoutMs);
     const { clock, stallTimeoutMs } = checked;
     this.pool = new ClientPool({ clock, stallTimeoutMs, ...checked.pool, onVisit: (visit) => this.#serve(visit) });
@@ -106,14 +106,5 @@ export class TunnelClient extends Events<VisitEventMap> implements AsyncDisposab
     });
     this.#relays.add(relay);
     if (this.heard('visitOpened')) this.tell('visitOpened', { remote, id, waitedMs: 0 });
-  }
-}
-
-function toAddress(target: string | Address): Address {
-  if (typeof target !== 'string') return target;
-  try {
-    return parseAddress(target, { defaultHost: '127.0.0.1' });
-  } catch (cause) {
-    throw new InvalidOptionError('target', reasonOf(cause), { cause });
   }
 }

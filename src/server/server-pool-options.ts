@@ -1,7 +1,8 @@
 import { Server } from 'node:net';
 import * as v from 'valibot';
 import { InvalidOptionError } from '../shared/errors.ts';
-import { type HostAddress, isLoopback, parseAddress } from '../shared/net/address.ts';
+import { type HostAddress, isLoopback } from '../shared/net/address.ts';
+import { listenOption } from '../shared/net/address-option.ts';
 import { AllowList } from '../shared/net/allow-list.ts';
 import { checkOptions, milliseconds, wholeNumber } from '../shared/options.ts';
 import { type PoolOptions, poolOptionsSchema } from '../shared/pool/pool-options.ts';
@@ -92,19 +93,8 @@ export function checkServerPoolOptions(given: ServerPoolOptions) {
   if ((options.listen === undefined) === (options.server === undefined)) {
     throw new InvalidOptionError('listen', 'wants exactly one of listen and server');
   }
-  const listen = options.server ?? toAddress(options.listen as string | HostAddress);
+  const listen = options.server ?? listenOption('listen', options.listen as string | HostAddress);
   checkServerTls(options.tls);
   const tokens = checkTokens(options.token, 'host' in listen && options.session ? isLoopback(listen.host) : undefined);
   return { ...options, listen, tokens, allow: new AllowList(options.allow) };
-}
-
-function toAddress(listen: string | HostAddress): HostAddress {
-  if (typeof listen !== 'string') return listen;
-  try {
-    const address = parseAddress(listen, { allowPortZero: true });
-    if ('host' in address) return address;
-  } catch (cause) {
-    throw new InvalidOptionError('listen', (cause as Error).message, { cause });
-  }
-  throw new InvalidOptionError('listen', 'wants host:port');
 }

@@ -1,9 +1,9 @@
 /** The public end of a tunnel: each visitor is handed a pooled connection and talks to the target behind it. */
 import * as v from 'valibot';
 import { type Clock, systemClock } from '../shared/clock.ts';
-import { InvalidOptionError, reasonOf } from '../shared/errors.ts';
 import { Events } from '../shared/events.ts';
-import { type HostAddress, parseAddress } from '../shared/net/address.ts';
+import type { HostAddress } from '../shared/net/address.ts';
+import { listenOption } from '../shared/net/address-option.ts';
 import { checkOptions, instance, milliseconds, wholeNumber } from '../shared/options.ts';
 import type { RelayEnd } from '../shared/relay/relay.ts';
 import { Crowd } from '../shared/relay/crowd.ts';
@@ -52,7 +52,7 @@ export class TunnelServer extends Events<VisitEventMap> implements ServerVisitOw
     this.#options = checked;
     this.#stallWatch = new StallWatch(checked.clock, checked.stallTimeoutMs);
     this.#listener = new PublicListener(
-      toAddress(checked.public),
+      listenOption('public', checked.public),
       (socket) => this.#welcome(socket),
       (error) => this.tell('fault', { error }),
     );
@@ -130,15 +130,4 @@ export class TunnelServer extends Events<VisitEventMap> implements ServerVisitOw
     this.#visits.add(visit);
     visit.start();
   }
-}
-
-function toAddress(address: string | HostAddress): HostAddress {
-  if (typeof address !== 'string') return address;
-  try {
-    const parsed = parseAddress(address, { allowPortZero: true });
-    if ('host' in parsed) return parsed;
-  } catch (cause) {
-    throw new InvalidOptionError('public', reasonOf(cause), { cause });
-  }
-  throw new InvalidOptionError('public', 'wants host:port');
 }

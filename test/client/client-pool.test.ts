@@ -220,6 +220,9 @@ test('options that make no sense are refused by name', (t) => {
       ?.message.split(':')[0];
   t.is(option({ dial: 'nowhere' }), 'dial');
   t.is(option({ dial: undefined }), 'dial');
+  t.is(option({ dial: {} }), 'dial');
+  t.is(option({ dial: { host: 'localhost', port: 70_000 } }), 'dial');
+  t.is(option({ dial: { host: '', port: 7000 } }), 'dial');
   t.is(option({ minCapacity: 9, maxCapacity: 8 }), 'minCapacity');
   t.is(option({ minIntervalMs: 200, maxIntervalMs: 100 }), 'minIntervalMs');
   t.is(option({ minCapacity: -1 }), 'minCapacity');
