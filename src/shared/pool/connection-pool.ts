@@ -366,8 +366,7 @@ export class ConnectionPool<T extends PoolConnection>
     this.#housekeeper.start();
     connection.onClose((reason) => this.#connectionClosed(entry, reason));
     if (this.heard('connectionReady')) this.tell('connectionReady', { pool: this.name, id, group, connectMs });
-    this.#place(entry);
-    return true;
+    return this.#place(entry);
   }
 
   /** A connection that was handed out comes back. */
@@ -381,8 +380,7 @@ export class ConnectionPool<T extends PoolConnection>
     if (this.heard('released')) {
       this.tell('released', { pool: this.name, id: entry.id, usedMs: this.poolOptions.clock.now() - entry.since });
     }
-    this.#place(entry);
-    return true;
+    return this.#place(entry);
   }
 
   #refusalOf({ connection, generation, expiresAt }: Entry<T>): PutRefusal | undefined {
@@ -393,17 +391,26 @@ export class ConnectionPool<T extends PoolConnection>
     return connection.refusal?.();
   }
 
-  /** Finds the place of a connection that is in nobody's hands: with one who waits, or in a list. */
-  #place(entry: Entry<T>): void {
+  /**
+   * Finds the place of a connection that is in nobody's hands: with one who waits, or in a list. False when a listener
+   * of the step before has had it closed.
+   */
+  #place(entry: Entry<T>): boolean {
+    if (entry.state === 'gone') return false;
     const { id, group, connection, passive } = entry;
     const getter = this.#queue.takeFor(id);
-    if (getter !== undefined) return this.#grant(getter, entry);
-    if (connection.unread === true) return this.#claim(entry);
-    const waiter = passive ? undefined : this.#queue.takeAny(group.name);
-    if (waiter !== undefined) return this.#grant(waiter, entry);
-    this.#bag.park(entry, this.poolOptions.clock.now());
-    connection.park?.(() => this.#claim(entry));
-    this.#warm.update(this.idle);
+    const unread = connection.unread === true;
+    const waiter = getter ?? (passive || unread ? undefined : this.#queue.takeAny(group.name));
+    if (waiter !== undefined) {
+      this.#grant(waiter, entry);
+    } else if (unread) {
+      this.#claim(entry);
+    } else {
+      this.#bag.park(entry, this.poolOptions.clock.now());
+      connection.park?.(() => this.#claim(entry));
+      this.#warm.update(this.idle);
+    }
+    return true;
   }
 
   /** Bytes are there that nobody here asked for: the peer has taken the connection. */

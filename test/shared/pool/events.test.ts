@@ -1,7 +1,7 @@
 import diagnostics from 'node:diagnostics_channel';
 import test from 'ava';
 import type { PoolEventMap } from '../../../src/shared/pool/pool-events.ts';
-import { fill, poolOf } from '../../helpers/fake-connection.ts';
+import { FakeConnection, fill, poolOf } from '../../helpers/fake-connection.ts';
 
 const STEPS: readonly (keyof PoolEventMap)[] = [
   'connectionReady',
@@ -133,4 +133,18 @@ test('options that make no sense are refused by name', (t) => {
   t.is(option({ onShortage: true }), 'onShortage');
   t.is(option({ clock: 3 }), 'clock');
   t.is(option({ maximum: 3 }), 'maximum');
+});
+
+test('a listener may flush or close the pool in the middle of a step', (t) => {
+  for (const step of ['connectionReady', 'released'] as const) {
+    for (const end of ['flush', 'destroy'] as const) {
+      const { pool } = poolOf();
+      const connections = fill(pool, ['a']);
+      const lease = pool.tryAcquire();
+      pool.once(step, () => pool[end]());
+      t.false(step === 'released' ? lease?.release() : pool.put('b', new FakeConnection('b')));
+      t.deepEqual([pool.idle, pool.inUse, pool.size], [0, 0, 0], `${end} at ${step}`);
+      t.true(connections[0]?.closed);
+    }
+  }
 });
