@@ -21,7 +21,7 @@ export interface Flag {
   readonly default?: string;
   /** Reads the value; what it throws becomes the error's text. Left out: the text as it is. */
   readonly parse?: (text: string) => unknown;
-  /** May be given more than once. */
+  /** May be given more than once, and takes several values separated by commas. */
   readonly repeatable?: true;
   readonly choices?: readonly string[];
 }
@@ -84,7 +84,7 @@ export const SERVER_POOL_FLAGS = {
   maxCapacity: { flags: '--max <n>', help: 'the most pooled connections', default: '4096', parse: count },
   allow: {
     flags: '--allow <address>',
-    help: 'a client address or CIDR; may be repeated',
+    help: 'client addresses and CIDRs, separated by commas; may be repeated',
     default: 'everyone',
     repeatable: true,
   },
@@ -277,7 +277,10 @@ export function toOption(flag: Flag): Option {
   // A flag without a value has nothing to read, and may be repeated.
   if (!flag.flags.includes('<')) return option;
   return option.argParser((given: string, before: unknown) => {
-    if (flag.repeatable === true) return [...((before as string[] | undefined) ?? []), given];
+    if (flag.repeatable === true) {
+      const entries = given.split(',').map((entry) => entry.trim());
+      return [...((before as string[] | undefined) ?? []), ...entries];
+    }
     if (before !== undefined) throw new InvalidArgumentError('It is given twice.');
     if (flag.choices?.includes(given) === false) {
       throw new InvalidArgumentError(`Allowed are ${flag.choices.join(', ')}.`);

@@ -223,6 +223,7 @@ test('the environment sets what no flag sets, and a flag wins', async (t) => {
     POOLD_PUBLIC: `127.0.0.1:${at.visitors}`,
     POOLD_LISTEN: '127.0.0.1:1',
     POOLD_TLS: '0',
+    POOLD_ALLOW: '10.0.0.0/8, 127.0.0.1',
   };
   await using server = startCli(['server', '--listen', `127.0.0.1:${at.listen}`], env);
   const [line] = await server.printed(/\{.*"listening"\}/);
