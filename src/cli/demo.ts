@@ -28,6 +28,9 @@ interface DemoStats {
 
 /** Runs until SIGTERM or SIGINT. */
 export async function runDemo({ port }: { readonly port: number }): Promise<ExitCode> {
+  // Heard from the first moment on; what there is to end, this function ends itself.
+  const stopping = new AbortController();
+  const stopped = untilStopped({ stop: async () => stopping.abort(), reload: () => {} });
   const token = makeToken();
   let visits = 0;
   const server = new TunnelServer({
@@ -40,27 +43,27 @@ export async function runDemo({ port }: { readonly port: number }): Promise<Exit
     return { idle, inUse, visits, created };
   };
   const [page, target] = await startPage(stats);
-  await server.start();
-  const dial = server.pool.address;
-  if (dial === undefined || server.address === undefined) throw new Error('the demo does not listen');
-  const client = new TunnelClient({ pool: { dial, token, minCapacity: IDLE, maxCapacity: 64 }, target });
-  await client.start();
-  await server.pool.warmed(IDLE);
-  let line: NodeJS.Timeout | undefined;
-  const stopped = untilStopped({
-    async stop() {
+  let client: TunnelClient | undefined;
+  try {
+    await server.start();
+    const dial = server.pool.address;
+    if (dial === undefined || server.address === undefined) throw new Error('the demo does not listen');
+    client = new TunnelClient({ pool: { dial, token, minCapacity: IDLE, maxCapacity: 64 }, target });
+    await client.start();
+    await Promise.race([server.pool.warmed(IDLE), stopped]);
+    if (!stopping.signal.aborted) {
+      console.log(`open http://${formatAddress(server.address)}/ in a browser; Ctrl+C ends the demo`);
+      const line = showLine(stats);
+      await stopped;
       clearInterval(line);
       if (process.stdout.isTTY) console.log();
-      await Promise.all([client.close({ graceMs: 0 }), server.close({ graceMs: 0 })]);
-      page.closeAllConnections();
-      page.close();
-    },
-    reload: () => {},
-  });
-  console.log(`open http://${formatAddress(server.address)}/ in a browser; Ctrl+C ends the demo`);
-  line = showLine(stats);
-  await stopped;
-  return ExitCode.clean;
+    }
+    return ExitCode.clean;
+  } finally {
+    await Promise.all([client?.close({ graceMs: 0 }), server.close({ graceMs: 0 })]);
+    page.closeAllConnections();
+    page.close();
+  }
 }
 
 async function startPage(stats: () => DemoStats): Promise<[Server, AddressInfo & { host: string }]> {

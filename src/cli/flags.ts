@@ -2,29 +2,14 @@
  * Every flag of `poold server` and `poold client`, one row each. The tables are exhaustive by type: a new library option
  * without a decision about its flag does not compile.
  */
-import { InvalidArgumentError, Option } from 'commander';
 import type { ClientPoolOptions } from '../client/client-pool-options.ts';
 import type { TunnelClientOptions } from '../client/tunnel-client.ts';
 import type { ServerPoolOptions } from '../server/server-pool-options.ts';
 import type { TunnelServerOptions } from '../server/tunnel-server.ts';
-import { reasonOf } from '../shared/errors.ts';
 import { type AddressOptions, parseAddress } from '../shared/net/address.ts';
 import type { ClientTlsOptions, ServerTlsOptions } from '../shared/tls/modes.ts';
 import { parseDuration } from '../shared/units.ts';
-
-/** One flag. Each can also be set in the environment: `--keep-alive` is `POOLD_KEEP_ALIVE`. */
-export interface Flag {
-  /** As commander reads it: `--keep-alive <duration>`. */
-  readonly flags: string;
-  readonly help: string;
-  /** What happens without it, for the help. */
-  readonly default?: string;
-  /** Reads the value; what it throws becomes the error's text. Left out: the text as it is. */
-  readonly parse?: (text: string) => unknown;
-  /** May be given more than once, and takes several values separated by commas. */
-  readonly repeatable?: true;
-  readonly choices?: readonly string[];
-}
+import type { Flag } from './flag.ts';
 
 /** A flag for each option of `T`; null for those that have none. */
 type Table<T> = { readonly [K in keyof Required<T>]: Flag | null };
@@ -36,11 +21,16 @@ function count(text: string): number {
   return Number(text);
 }
 
+function yesOrNo(text: string): boolean {
+  if (text !== 'yes' && text !== 'no') throw new RangeError(`"${text}" is neither yes nor no`);
+  return text === 'yes';
+}
+
 function address(options: AddressOptions) {
   return (text: string) => parseAddress(text, options);
 }
 
-const TOKEN: Flag = {
+export const TOKEN: Flag = {
   flags: '--token <secret>',
   help: 'the secret that both sides share; other users may see it in the process list, so prefer --token-file',
 };
@@ -255,40 +245,9 @@ export const COMMON_FLAGS = {
 } as const satisfies Record<string, Flag>;
 
 export const EXIT_ON_REJECT: Flag = {
-  flags: '--exit-on-reject',
+  flags: '--exit-on-reject [yes|no]',
   help: 'end when the server refuses, even if it has let this client in before',
+  default: 'no',
+  alone: 'yes',
+  parse: yesOrNo,
 };
-
-/** The environment variable of a flag: `--keep-alive` → `POOLD_KEEP_ALIVE`. */
-function variableOf(flag: Flag): string {
-  return `POOLD_${longName(flag).slice(2).replaceAll('-', '_').toUpperCase()}`;
-}
-
-/** `--keep-alive <duration>` → `--keep-alive`. */
-export function longName(flag: Flag): string {
-  return flag.flags.split(' ')[0] ?? '';
-}
-
-/** The commander option of a row. */
-export function toOption(flag: Flag): Option {
-  const text = flag.default === undefined ? flag.help : `${flag.help} (default: ${flag.default})`;
-  const option = new Option(flag.flags, text).env(variableOf(flag));
-  if (flag.choices !== undefined) option.choices(flag.choices);
-  // A flag without a value has nothing to read, and may be repeated.
-  if (!flag.flags.includes('<')) return option;
-  return option.argParser((given: string, before: unknown) => {
-    if (flag.repeatable === true) {
-      const entries = given.split(',').map((entry) => entry.trim());
-      return [...((before as string[] | undefined) ?? []), ...entries];
-    }
-    if (before !== undefined) throw new InvalidArgumentError('It is given twice.');
-    if (flag.choices?.includes(given) === false) {
-      throw new InvalidArgumentError(`Allowed are ${flag.choices.join(', ')}.`);
-    }
-    try {
-      return flag.parse === undefined ? given : flag.parse(given);
-    } catch (error) {
-      throw new InvalidArgumentError(`${reasonOf(error)}.`);
-    }
-  });
-}

@@ -2,19 +2,19 @@
 import { Command, CommanderError } from 'commander';
 import { ConfigError, InvalidOptionError, PooldError, reasonOf } from '../shared/errors.ts';
 import { ExitCode } from './exit-codes.ts';
+import { type Flag, toOption } from './flag.ts';
 import {
   CLIENT_POOL_FLAGS,
   CLIENT_TLS_FLAGS,
   COMMON_FLAGS,
   EXIT_ON_REJECT,
-  type Flag,
   SERVER_POOL_FLAGS,
   SERVER_TLS_FLAGS,
-  toOption,
   TUNNEL_CLIENT_FLAGS,
   TUNNEL_SERVER_FLAGS,
 } from './flags.ts';
-import { clientSettings, flagOf, serverSettings } from './settings.ts';
+import { explain } from './option-errors.ts';
+import { clientSettings, serverSettings } from './settings.ts';
 import { packageVersion } from './version.ts';
 
 type Rows = Readonly<Record<string, Flag | null>>;
@@ -42,7 +42,7 @@ Every flag can be set in the environment: --keep-alive 10s is POOLD_KEEP_ALIVE=1
  */
 export async function main(argv: readonly string[]): Promise<ExitCode> {
   let code: ExitCode = ExitCode.clean;
-  let side: 'server' | 'client' = 'server';
+  let running: Command | undefined;
   // Whoever reads the output may stop early, as `head` does.
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code !== 'EPIPE') throw error;
@@ -51,12 +51,14 @@ export async function main(argv: readonly string[]): Promise<ExitCode> {
     .description('Exposes a service behind NAT through a pool of connections that are ready before anyone asks.')
     .version(packageVersion(), '-V, --version')
     .exitOverride()
+    .configureOutput({ outputError: (text, write) => write(withoutValue(text)) })
     .showHelpAfterError('(--help lists the flags)');
   const server = program
     .command('server')
     .description('takes visitors, and hands them connections that clients keep ready')
     .addHelpText('after', SERVER_EXAMPLES)
     .action(async (_options, command: Command) => {
+      running = command;
       const settings = await serverSettings(command);
       if (settings.tokenOnCommandLine) process.title = 'poold server';
       const { runServer } = await import('./run-server.ts');
@@ -68,7 +70,7 @@ export async function main(argv: readonly string[]): Promise<ExitCode> {
     .description('keeps connections to a server ready, and connects visitors to the target')
     .addHelpText('after', CLIENT_EXAMPLES)
     .action(async (_options, command: Command) => {
-      side = 'client';
+      running = command;
       const settings = clientSettings(command);
       if (settings.tokenOnCommandLine) process.title = 'poold client';
       const { runClient } = await import('./run-client.ts');
@@ -95,7 +97,7 @@ export async function main(argv: readonly string[]): Promise<ExitCode> {
     await program.parseAsync(argv);
     return code;
   } catch (error) {
-    return report(error, side);
+    return report(error, running);
   }
 }
 
@@ -118,15 +120,19 @@ function addFlags(command: Command, tables: readonly Rows[], required: readonly 
   }
 }
 
+/** The text of an error without the value of an unknown flag, which may be a secret: a misspelt `--token=…`. */
+function withoutValue(text: string): string {
+  return text.replace(/(unknown option '[^'=]+)=.*'/s, "$1'");
+}
+
 /** Says what went wrong, in one line, and which exit code that is. */
-function report(error: unknown, side: 'server' | 'client'): ExitCode {
+function report(error: unknown, command: Command | undefined): ExitCode {
   if (error instanceof CommanderError) {
     // commander has said it already; asking for help is no error.
     return error.exitCode === 0 ? ExitCode.clean : ExitCode.usage;
   }
-  if (error instanceof InvalidOptionError) {
-    const flag = flagOf(error.option, side) ?? error.option;
-    console.error(`poold: ${flag}${error.message.slice(error.option.length)}`);
+  if (error instanceof InvalidOptionError && command !== undefined) {
+    console.error(`poold: ${explain(error, command)}`);
     return ExitCode.usage;
   }
   console.error(`poold: ${reasonOf(error)}`);

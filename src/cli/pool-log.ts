@@ -2,7 +2,7 @@
 import type { ClientPool } from '../client/client-pool.ts';
 import type { TunnelClient } from '../client/tunnel-client.ts';
 import type { TunnelServer } from '../server/tunnel-server.ts';
-import { reasonOf, RejectedError } from '../shared/errors.ts';
+import { reasonOf, RejectedError, TargetError } from '../shared/errors.ts';
 import type { Logger } from './logging.ts';
 
 /** Clients that come and go, connections and visitors turned away, visits at debug level. */
@@ -32,7 +32,7 @@ export function logServer(server: TunnelServer, log: Logger): void {
   logVisits(server, log);
 }
 
-/** The first failure of each kind, the recovery, the pool when it is warm, visits at debug level. */
+/** The first failure of each kind to reach server and target, the recovery, visits at debug level. */
 export function logClient(client: TunnelClient, log: Logger): void {
   const { pool } = client;
   let trouble = '';
@@ -47,7 +47,26 @@ export function logClient(client: TunnelClient, log: Logger): void {
     if (trouble !== '') log.info('the server is reached again');
     trouble = '';
   });
+  logTarget(client, log);
   logVisits(client, log);
+}
+
+/** A target that is down: once, like a server that is, because each visit that comes in would say it again. */
+function logTarget(client: TunnelClient, log: Logger): void {
+  let down = false;
+  client.on('visitClosed', ({ remote, error }) => {
+    const failed = isUnreachable(error);
+    if (failed) log[down ? 'debug' : 'warn']({ remote }, `the target cannot be reached: ${reasonOf(error)}`);
+    else if (down) log.info('the target is reached again');
+    down = failed;
+  });
+}
+
+/** Whether a visit ended because its target could not be connected. */
+function isUnreachable(error: NodeJS.ErrnoException | undefined): boolean {
+  // Late, or refused by each of a name's addresses.
+  if (error instanceof TargetError || error instanceof AggregateError) return true;
+  return error?.syscall === 'connect' || error?.syscall === 'getaddrinfo';
 }
 
 function logVisits(tunnel: TunnelServer | TunnelClient, log: Logger): void {

@@ -30,7 +30,8 @@ export async function runClient(settings: ClientSettings): Promise<ExitCode> {
   });
   await client.start();
   const { dial } = settings.pool;
-  log.info({ server: typeof dial === 'object' ? formatAddress(dial) : undefined }, 'dialling');
+  // Not ready: stopped while it started.
+  if (client.pool.ready) log.info({ server: typeof dial === 'object' ? formatAddress(dial) : undefined }, 'dialling');
   client.pool.warmed(settings.pool.minCapacity ?? 8).then(
     () => log.info({ idle: client.pool.idle }, 'warm'),
     // Ended before it was warm.

@@ -23,10 +23,13 @@ export async function runServer(settings: ServerSettings): Promise<ExitCode> {
     reload: () => log.info('SIGHUP: there is no file to read again'),
   });
   await server.start();
-  const { address, fingerprint } = server.pool;
-  const listen = address === undefined ? 'unknown' : formatAddress(address);
-  const visitors = server.address === undefined ? 'unknown' : formatAddress(server.address);
-  log.info({ listen, public: visitors, tls: settings.pool.tls?.mode, fingerprint }, 'listening');
+  const { address: listen, fingerprint } = server.pool;
+  const { address: visitors } = server;
+  // Neither is there when it was stopped while it started.
+  if (listen !== undefined && visitors !== undefined) {
+    const addresses = { listen: formatAddress(listen), public: formatAddress(visitors) };
+    log.info({ ...addresses, tls: settings.pool.tls?.mode, fingerprint }, 'listening');
+  }
   await stopped;
   return ExitCode.clean;
 }

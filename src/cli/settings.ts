@@ -7,13 +7,14 @@ import type { ServerPoolOptions } from '../server/server-pool-options.ts';
 import type { TunnelServerOptions } from '../server/tunnel-server.ts';
 import { ConfigError, reasonOf } from '../shared/errors.ts';
 import { fileMaterial } from '../shared/tls/material.ts';
+import { attributeOf, type Flag, nameOf } from './flag.ts';
 import {
   CLIENT_POOL_FLAGS,
   CLIENT_TLS_FLAGS,
-  type Flag,
-  longName,
+  COMMON_FLAGS,
   SERVER_POOL_FLAGS,
   SERVER_TLS_FLAGS,
+  TOKEN,
   TUNNEL_CLIENT_FLAGS,
   TUNNEL_SERVER_FLAGS,
 } from './flags.ts';
@@ -46,11 +47,9 @@ type Values = Record<string, unknown>;
 export async function serverSettings(command: Command): Promise<ServerSettings> {
   const { tokens, ...common } = commonSettings(command);
   const tls = pick(command, SERVER_TLS_FLAGS);
-  const { cert, key } = tls as { cert?: string; key?: string };
-  const material = cert !== undefined && key !== undefined ? await fileMaterial(cert, key) : {};
   const pool = {
     ...pick(command, SERVER_POOL_FLAGS),
-    tls: { mode: 1, ...tls, ...withoutFingerprint(material) },
+    tls: { mode: 1, ...tls, ...(await readMaterial(tls, command)) },
     ...(tokens === undefined ? {} : { token: tokens }),
   } as unknown as ServerPoolOptions<true>;
   const tunnel = pick(command, TUNNEL_SERVER_FLAGS) as unknown as ServerSettings['tunnel'];
@@ -61,7 +60,7 @@ export async function serverSettings(command: Command): Promise<ServerSettings> 
 export function clientSettings(command: Command): ClientSettings {
   const { tokens, ...common } = commonSettings(command);
   const tls = pick(command, CLIENT_TLS_FLAGS);
-  const ca = typeof tls['ca'] === 'string' ? { ca: readText(tls['ca'], '--ca') } : {};
+  const ca = typeof tls['ca'] === 'string' ? { ca: readText(tls['ca'], nameOf(CLIENT_TLS_FLAGS.ca, command)) } : {};
   const pool = {
     ...pick(command, CLIENT_POOL_FLAGS),
     tls: { mode: 1, ...tls, ...ca },
@@ -76,32 +75,15 @@ export function clientSettings(command: Command): ClientSettings {
   return { ...common, pool, tunnel, exitOnReject, warnings: [...common.warnings, ...plainWarning(tls, tokens)] };
 }
 
-/** The flag that fills an option of the library, for errors: `maxCapacity` → `--max`. */
-export function flagOf(option: string, side: 'server' | 'client'): string | undefined {
-  const [head = '', tail] = option.split('.');
-  const tables: readonly Readonly<Record<string, Flag | null>>[] =
-    side === 'server' ? [SERVER_POOL_FLAGS, TUNNEL_SERVER_FLAGS] : [CLIENT_POOL_FLAGS, TUNNEL_CLIENT_FLAGS];
-  const tls: Readonly<Record<string, Flag | null>> = side === 'server' ? SERVER_TLS_FLAGS : CLIENT_TLS_FLAGS;
-  const flag = head === 'tls' ? tls[tail ?? ''] : tables.map((table) => table[head]).find((row) => row !== undefined);
-  return flag === undefined || flag === null ? undefined : longName(flag);
-}
-
 /** The values of a table's flags that were given, by the library's names. */
 function pick(command: Command, table: Readonly<Record<string, Flag | null>>): Values {
   const values: Values = {};
   for (const [option, flag] of Object.entries(table)) {
     if (flag === null) continue;
-    const value: unknown = command.getOptionValue(attributeOf(flag));
+    const value = valueOf(flag, command);
     if (value !== undefined) values[option] = value;
   }
   return values;
-}
-
-/** commander's name for a flag's value: `--keep-alive` → `keepAlive`. */
-function attributeOf(flag: Flag): string {
-  return longName(flag)
-    .slice(2)
-    .replaceAll(/-(\w)/g, (_, letter: string) => letter.toUpperCase());
 }
 
 function commonSettings(command: Command): CommonSettings & { tokens: string[] | undefined } {
@@ -115,40 +97,63 @@ function commonSettings(command: Command): CommonSettings & { tokens: string[] |
     logLevel?: string;
     logFormat?: 'pretty' | 'json';
   }>();
-  const tokenOnCommandLine = command.getOptionValueSource('token') === 'cli';
+  const tokenOnCommandLine = isTyped(TOKEN, command);
   return { gracePeriodMs: gracePeriod, logLevel, logFormat, tokenOnCommandLine, tokens, warnings };
 }
 
-/** The flag wins over the environment; two ways of the same rank are one too many. */
+/**
+ * The flag whose token counts: one on the command line wins over one in the environment.
+ *
+ * @throws ConfigError when two of the same rank are given
+ */
+export function tokenFlag(command: Command): Flag | undefined {
+  const given = [TOKEN, COMMON_FLAGS.tokenFile].filter((flag) => valueOf(flag, command) !== undefined);
+  if (given.length < 2) return given[0];
+  const typed = given.filter((flag) => isTyped(flag, command));
+  if (typed.length === 1) return typed[0];
+  throw new ConfigError(`${given.map((flag) => nameOf(flag, command)).join(' and ')}: give one of them`);
+}
+
 function readTokens(command: Command): { tokens: string[] | undefined; warnings: string[] } {
-  const { token, tokenFile } = command.opts<{ token?: string; tokenFile?: string }>();
-  const sources = [command.getOptionValueSource('token'), command.getOptionValueSource('tokenFile')];
-  if (token !== undefined && tokenFile !== undefined && sources[0] === sources[1]) {
-    throw new ConfigError('--token and --token-file: give one of them');
+  const token = valueOf(TOKEN, command) as string | undefined;
+  // Also when a file is given: an empty secret is a mistake that nobody wants to find out later.
+  if (token?.trim() === '') {
+    throw new ConfigError(`${nameOf(TOKEN, command)}: is empty; leave it out, or make one with \`poold token\``);
   }
-  if (tokenFile === undefined || (token !== undefined && sources[0] === 'cli')) {
-    if (token === undefined) return { tokens: undefined, warnings: [] };
-    if (token.trim() === '') throw new ConfigError('--token: is empty; leave it out, or make one with `poold token`');
-    const hint = 'the token stands on the command line, where other users may see it; use --token-file';
-    return { tokens: [token], warnings: sources[0] === 'cli' ? [hint] : [] };
-  }
-  const lines = readText(tokenFile, '--token-file')
+  const flag = tokenFlag(command);
+  if (flag === undefined) return { tokens: undefined, warnings: [] };
+  if (flag !== TOKEN) return readTokenFile(valueOf(flag, command) as string, nameOf(flag, command));
+  const hint = 'the token stands on the command line, where other users may see it; use --token-file';
+  return { tokens: [token as string], warnings: isTyped(TOKEN, command) ? [hint] : [] };
+}
+
+function readTokenFile(path: string, name: string): { tokens: string[]; warnings: string[] } {
+  const tokens = readText(path, name)
     .split('\n')
     .map((line) => line.trim())
     .filter((line) => line !== '');
-  if (lines.length === 0) {
-    throw new ConfigError(`--token-file: ${tokenFile} is empty; make a token with \`poold token > ${tokenFile}\``);
+  if (tokens.length === 0) {
+    throw new ConfigError(`${name}: ${path} is empty; make a token with \`poold token > ${path}\``);
   }
-  const shared = (statSync(tokenFile).mode & 0o077) !== 0;
-  const warning = `${tokenFile} can be read by other users; \`chmod 600 ${tokenFile}\` keeps them out`;
-  return { tokens: lines, warnings: shared ? [warning] : [] };
+  const shared = (statSync(path).mode & 0o077) !== 0;
+  const warning = `${path} can be read by other users; \`chmod 600 ${path}\` keeps them out`;
+  return { tokens, warnings: shared ? [warning] : [] };
 }
 
-function readText(path: string, flag: string): string {
+function valueOf(flag: Flag, command: Command): unknown {
+  return command.getOptionValue(attributeOf(flag));
+}
+
+/** Whether the flag stands on the command line. */
+function isTyped(flag: Flag, command: Command): boolean {
+  return command.getOptionValueSource(attributeOf(flag)) === 'cli';
+}
+
+function readText(path: string, name: string): string {
   try {
     return readFileSync(path, 'utf8');
   } catch (cause) {
-    throw new ConfigError(`${flag}: ${path} cannot be read (${reasonOf(cause)})`, { cause });
+    throw new ConfigError(`${name}: ${path} cannot be read (${reasonOf(cause)})`, { cause });
   }
 }
 
@@ -159,7 +164,15 @@ function plainWarning(tls: Values, tokens: string[] | undefined): string[] {
   ];
 }
 
-function withoutFingerprint(material: { cert?: string; key?: string }): { cert?: string; key?: string } {
-  const { cert, key } = material;
-  return { ...(cert === undefined ? {} : { cert }), ...(key === undefined ? {} : { key }) };
+/** The files of mode 2. In another mode, and when one is missing, the library says what is wrong. */
+async function readMaterial(tls: Values, command: Command): Promise<{ cert: string; key: string } | undefined> {
+  const { mode, cert, key } = tls as { mode?: number; cert?: string; key?: string };
+  if (mode !== 2 || cert === undefined || key === undefined) return undefined;
+  try {
+    const material = await fileMaterial(cert, key);
+    return { cert: material.cert, key: material.key };
+  } catch (cause) {
+    const names = [SERVER_TLS_FLAGS.cert, SERVER_TLS_FLAGS.key].map((flag) => nameOf(flag, command));
+    throw new ConfigError(`${names.join(' and ')}: ${reasonOf(cause)}`, { cause });
+  }
 }

@@ -40,6 +40,9 @@ export interface AcceptorOwner<R extends Room> {
 /** Said to a connection whose place is needed for a newer one. */
 const EVICTED = 'too many connections are under way, and this one had proved nothing yet';
 
+/** Said to a connection that comes too late. */
+const CLOSING = 'the pool is closing';
+
 export class Acceptor<R extends Room> implements ArrivalOwner {
   readonly #options: AcceptorOptions;
   readonly #rules: ArrivalRules;
@@ -139,7 +142,7 @@ export class Acceptor<R extends Room> implements ArrivalOwner {
     const taken = (id: string): boolean => this.#arrivals.has(id) || this.#owner.has(id);
     const arrival = new Arrival(newId(this.#rules.idFormat, taken), remote, socket, this.#rules, this);
     const slot = this.#slots.take(ip === undefined ? remote : normaliseIp(ip), () =>
-      arrival.fail(new DialError('greeting', EVICTED)),
+      arrival.fail(new DialError('greeting', this.#closed ? CLOSING : EVICTED)),
     );
     this.#arrivals.set(arrival.id, { slot, room });
     arrival.start();

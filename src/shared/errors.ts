@@ -186,5 +186,7 @@ export class VisitResetError extends PooldError {
 
 /** The cause inside `error` as one line for people, without a stack. */
 export function reasonOf(error: unknown): string {
+  // Node's, when none of a name's addresses can be reached: it has no message of its own.
+  if (error instanceof AggregateError && error.message === '') return error.errors.map(reasonOf).join('; ');
   return error instanceof Error ? error.message : String(error);
 }

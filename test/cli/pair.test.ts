@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
-import { connect, type Socket } from 'node:net';
+import { connect, createServer, type Socket } from 'node:net';
 import test, { type ExecutionContext } from 'ava';
 import { testCertificates } from '../helpers/certificates.ts';
 import type { Child } from '../helpers/child.ts';
@@ -122,7 +122,7 @@ test('a client that was let in once goes on when it is refused later, and serves
   const at = await ports();
   const first = startCli(serverArgs(at, file));
   await first.printed(/listening/);
-  await using client = startCli(clientArgs(at, target.port, file));
+  await using client = startCli(clientArgs(at, target.port, file), { POOLD_EXIT_ON_REJECT: 'no' });
   await client.printed(/"warm"/);
   first.kill('SIGKILL');
   await first.ended();
@@ -135,6 +135,41 @@ test('a client that was let in once goes on when it is refused later, and serves
   await using again = startCli(serverArgs(at, file));
   await again.printed(/listening/);
   t.is(await askSoon(at.visitors, 'back'), 'back');
+});
+
+test('a switch in the environment is read: a client that is let in once ends when it is refused later', async (t) => {
+  const file = await textFile(t, SECRET);
+  const other = await textFile(t, 'another-secret-of-good-length');
+  const at = await ports();
+  await using first = startCli(serverArgs(at, file));
+  await first.printed(/listening/);
+  await using client = startCli(clientArgs(at, 1, file), { POOLD_EXIT_ON_REJECT: 'yes' });
+  await client.printed(/"warm"/);
+  first.kill('SIGKILL');
+  await first.ended();
+  await using changed = startCli(serverArgs(at, other));
+  t.is(await client.ended(), 3, client.output);
+  neverPrints(t, SECRET, first, client, changed);
+});
+
+test('a target that is down is said once, and so is its return', async (t) => {
+  const file = await textFile(t, SECRET);
+  const at = await ports();
+  const port = await freePort();
+  await using server = startCli(serverArgs(at, file));
+  await server.printed(/listening/);
+  await using client = startCli(clientArgs(at, port, file));
+  await client.printed(/"warm"/);
+  for (let visits = 0; visits < 2; visits += 1) {
+    await t.throwsAsync(ask(connect({ port: at.visitors, host: '127.0.0.1', allowHalfOpen: true }), 'hello'));
+  }
+  const target = createServer({ allowHalfOpen: true }, (socket) => socket.pipe(socket)).listen(port, '127.0.0.1');
+  t.teardown(() => target.close());
+  await once(target, 'listening');
+  t.is(await askSoon(at.visitors, 'back'), 'back');
+  await client.printed(/the target is reached again/);
+  t.is(client.output.match(/the target cannot be reached: connect ECONNREFUSED/g)?.length, 1, client.output);
+  neverPrints(t, SECRET, server, client);
 });
 
 test('a client that comes before its server keeps trying, and serves', async (t) => {

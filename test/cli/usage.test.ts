@@ -32,10 +32,34 @@ const misuses: readonly Misuse[] = [
   { title: 'a duration without a unit', args: [...SERVER, '--keep-alive', '30'], says: /--keep-alive.*30/ },
   { title: 'the same in the environment', args: SERVER, env: { POOLD_KEEP_ALIVE: '30' }, says: /POOLD_KEEP_ALIVE/ },
   { title: 'a number that is none', args: [...CLIENT, '--min', 'many'], says: /--min.*many/ },
-  { title: 'min above max', args: [...CLIENT, '--min', '9', '--max', '8'], says: /--min: 9 is above/ },
+  { title: 'min above max', args: [...CLIENT, '--min', '9', '--max', '8'], says: /--min: 9 is above --max 8/ },
+  {
+    title: 'min from the environment above max',
+    args: [...CLIENT, '--max', '8'],
+    env: { POOLD_MIN: '9' },
+    says: /POOLD_MIN: 9 is above --max 8/,
+  },
   { title: 'a flag given twice', args: [...CLIENT, '--min', '1', '--min', '2'], says: /--min.*twice/ },
+  { title: 'a switch given twice', args: [...CLIENT, '--exit-on-reject', '--exit-on-reject'], says: /reject.*twice/ },
+  {
+    title: 'a switch that is neither on nor off',
+    args: CLIENT,
+    env: { POOLD_EXIT_ON_REJECT: '0' },
+    says: /POOLD_EXIT_ON_REJECT.*yes nor no/,
+  },
   { title: 'a TLS mode that is none', args: [...SERVER, '--tls', '3'], says: /--tls.*0, 1, 2/ },
   { title: 'mode 2 without a certificate', args: [...SERVER, '--tls', '2'], says: /--cert/ },
+  {
+    title: 'a certificate without mode 2',
+    args: [...SERVER, '--cert', '/nowhere', '--key', '/nowhere'],
+    says: /--cert: has no effect in mode 1/,
+  },
+  {
+    title: 'a certificate that is not there',
+    args: [...SERVER, '--tls', '2', '--key', '/nowhere'],
+    env: { POOLD_CERT: '/nowhere' },
+    says: /POOLD_CERT and --key: \/nowhere/,
+  },
   { title: 'a CA without mode 2', args: [...CLIENT, '--fingerprint', 'xyz'], says: /--fingerprint/ },
   {
     title: 'an allow list with a bad entry',
@@ -43,7 +67,13 @@ const misuses: readonly Misuse[] = [
     says: /--allow.*10\.0\.0\.0\/64/,
   },
   { title: 'an empty token by flag', args: [...SERVER, '--token', ''], says: /--token.*empty/ },
-  { title: 'an empty token by environment', args: SERVER, env: { POOLD_TOKEN: '' }, says: /token.*empty/i },
+  { title: 'an empty token by environment', args: SERVER, env: { POOLD_TOKEN: '' }, says: /POOLD_TOKEN: is empty/ },
+  {
+    title: 'an empty token by environment beside a file',
+    args: [...SERVER, '--token-file', '/nowhere'],
+    env: { POOLD_TOKEN: '' },
+    says: /POOLD_TOKEN: is empty/,
+  },
   {
     title: 'a token file that is not there',
     args: [...SERVER, '--token-file', '/nowhere'],
@@ -58,7 +88,7 @@ const misuses: readonly Misuse[] = [
     title: 'a short token beyond loopback',
     args: ['server', '--listen', '0.0.0.0:0', '--public', '127.0.0.1:0'],
     env: { POOLD_TOKEN: 'short' },
-    says: /--token.*16 characters/,
+    says: /POOLD_TOKEN.*16 characters/,
   },
   {
     title: 'a short token to a server elsewhere',
@@ -77,14 +107,35 @@ for (const { title, args, env, says } of misuses) {
   });
 }
 
-test('an empty token file, and two ways of giving a token, are refused', async (t) => {
+test('an empty token file, a short token in one, and two ways of giving a token, are refused', async (t) => {
   const empty = await textFile(t, '\n  \n');
   const first = await runCli([...SERVER, '--token-file', empty]);
   t.is(first.code, 2);
   t.regex(first.stderr, /is empty/);
+  const short = await textFile(t, 'short\n');
+  const elsewhere = ['client', '--server', '192.0.2.1:7000', '--target', '3000'];
+  const file = await runCli([...elsewhere, '--token-file', short]);
+  t.is(file.code, 2);
+  t.regex(file.stderr, /--token-file: wants at least 16/);
   const both = await runCli([...SERVER, '--token-file', empty, '--token', TOKEN]);
   t.is(both.code, 2);
   t.regex(both.stderr, /give one of them/);
+});
+
+const typos: readonly (readonly string[])[] = [
+  [...SERVER, '--token', TOKEN, '--token', TOKEN],
+  [...SERVER, `--tokn=${TOKEN}`],
+  [`--token=${TOKEN}`],
+  [...SERVER, TOKEN],
+];
+
+test('a mistake on the command line never shows the token', async (t) => {
+  for (const args of typos) {
+    const { code, stdout, stderr } = await runCli(args);
+    t.is(code, 2);
+    t.regex(stderr, /twice|unknown option|too many arguments/);
+    t.false((stdout + stderr).includes(TOKEN), stderr);
+  }
 });
 
 test('help is on stdout, names every flag and its variable, and is no error', async (t) => {
@@ -115,5 +166,8 @@ test('exit 1: a port that is taken', async (t) => {
   const { code, stderr } = await runCli(['server', '--listen', '127.0.0.1:0', '--public', `127.0.0.1:${port}`]);
   t.is(code, 1);
   t.regex(stderr, new RegExp(`${port}`));
+  const demo = await runCli(['demo', '--port', `${port}`]);
+  t.is(demo.code, 1, demo.stderr);
+  t.regex(demo.stderr, new RegExp(`${port}`));
   taken.close();
 });

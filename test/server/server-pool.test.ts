@@ -72,6 +72,17 @@ test('a connection that says nothing is closed at the handshake deadline', async
   }
 });
 
+test('a connection that is still arriving when the pool closes hears that, and no other reason', async (t) => {
+  const pool = new ServerPool({ listen: LISTEN, tls: { mode: 0 } });
+  await pool.start();
+  const socket = connectTcp({ ...pool.address, port: pool.address?.port ?? 0 }).on('error', () => {});
+  await once(socket, 'data');
+  const failed = nextEvent<HandshakeFailedEvent>(pool, 'handshakeFailed');
+  await pool.close();
+  t.regex((await failed).error.message, /the pool is closing/);
+  socket.destroy();
+});
+
 test('a crowd that says nothing does not keep a client out', async (t) => {
   await using pool = new ServerPool({ listen: LISTEN, token: TOKEN, maxHandshakes: 8, maxHandshakesPerAddress: 8 });
   await pool.start();

@@ -1,0 +1,65 @@
+/** What a flag is, what it is called, and how commander reads it. */
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import { ConfigError, reasonOf } from '../shared/errors.ts';
+
+/** One flag. Each can also be set in the environment: `--keep-alive` is `POOLD_KEEP_ALIVE`. */
+export interface Flag {
+  /** As commander reads it: `--keep-alive <duration>`. */
+  readonly flags: string;
+  readonly help: string;
+  /** What happens without it, for the help. */
+  readonly default?: string;
+  /** Reads the value; what it throws becomes the error's text. Left out: the text as it is. */
+  readonly parse?: (text: string) => unknown;
+  /** May be given more than once, and takes several values separated by commas. */
+  readonly repeatable?: true;
+  readonly choices?: readonly string[];
+  /** What a flag that stands alone means, where it may. */
+  readonly alone?: string;
+}
+
+/** The environment variable of a flag: `--keep-alive` → `POOLD_KEEP_ALIVE`. */
+function variableOf(flag: Flag): string {
+  return `POOLD_${longName(flag).slice(2).replaceAll('-', '_').toUpperCase()}`;
+}
+
+/** `--keep-alive <duration>` → `--keep-alive`. */
+function longName(flag: Flag): string {
+  return flag.flags.split(' ')[0] ?? '';
+}
+
+/** commander's name for a flag's value: `--keep-alive` → `keepAlive`. */
+export function attributeOf(flag: Flag): string {
+  return longName(flag)
+    .slice(2)
+    .replaceAll(/-(\w)/g, (_, letter: string) => letter.toUpperCase());
+}
+
+/** What to call a setting towards whoever gave it: its variable where that gave the value, else its flag. */
+export function nameOf(flag: Flag, command: Command): string {
+  return command.getOptionValueSource(attributeOf(flag)) === 'env' ? variableOf(flag) : longName(flag);
+}
+
+/** The commander option of a row. */
+export function toOption(flag: Flag): Option {
+  const text = flag.default === undefined ? flag.help : `${flag.help} (default: ${flag.default})`;
+  const option = new Option(flag.flags, text).env(variableOf(flag));
+  if (flag.choices !== undefined) option.choices(flag.choices);
+  if (flag.alone !== undefined) option.preset(flag.alone);
+  return option.argParser((given: string, before: unknown) => {
+    if (flag.repeatable === true) {
+      const entries = given.split(',').map((entry) => entry.trim());
+      return [...((before as string[] | undefined) ?? []), ...entries];
+    }
+    // Not commander's error, which shows the value: this flag may be --token.
+    if (before !== undefined) throw new ConfigError(`${longName(flag)}: is given twice; give it once`);
+    if (flag.choices?.includes(given) === false) {
+      throw new InvalidArgumentError(`Allowed are ${flag.choices.join(', ')}.`);
+    }
+    try {
+      return flag.parse === undefined ? given : flag.parse(given);
+    } catch (error) {
+      throw new InvalidArgumentError(`${reasonOf(error)}.`);
+    }
+  });
+}

@@ -1,0 +1,39 @@
+/** The library's complaints about its options, in the words of whoever gave them: flags and variables. */
+import type { Command } from 'commander';
+import type { InvalidOptionError } from '../shared/errors.ts';
+import { type Flag, nameOf } from './flag.ts';
+import {
+  CLIENT_POOL_FLAGS,
+  CLIENT_TLS_FLAGS,
+  COMMON_FLAGS,
+  SERVER_POOL_FLAGS,
+  SERVER_TLS_FLAGS,
+  TUNNEL_CLIENT_FLAGS,
+  TUNNEL_SERVER_FLAGS,
+} from './flags.ts';
+import { tokenFlag } from './settings.ts';
+
+type Rows = Readonly<Record<string, Flag | null>>;
+
+/** `minCapacity: 9 is above maxCapacity 8` → `POOLD_MIN: 9 is above --max 8`. */
+export function explain(error: InvalidOptionError, command: Command): string {
+  const name = (option: string): string => {
+    const flag = flagOf(option, command);
+    return flag === undefined ? option : nameOf(flag, command);
+  };
+  const problem = error.message.slice(error.option.length);
+  return name(error.option) + problem.replaceAll(/\b[a-z]+(?:[A-Z][a-z]+)+\b/g, name);
+}
+
+/** The flag that fills an option of the library. */
+function flagOf(option: string, command: Command): Flag | undefined {
+  // A missing token is best given by a file.
+  if (option === 'token') return tokenFlag(command) ?? COMMON_FLAGS.tokenFile;
+  const isServer = command.name() === 'server';
+  const [head = '', tail = ''] = option.split('.');
+  const tls: Rows = isServer ? SERVER_TLS_FLAGS : CLIENT_TLS_FLAGS;
+  if (head === 'tls') return tls[tail] ?? undefined;
+  const pool: Rows = isServer ? SERVER_POOL_FLAGS : CLIENT_POOL_FLAGS;
+  const tunnel: Rows = isServer ? TUNNEL_SERVER_FLAGS : TUNNEL_CLIENT_FLAGS;
+  return pool[head] ?? tunnel[head] ?? undefined;
+}
