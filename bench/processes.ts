@@ -1,13 +1,16 @@
-/** Processes of the benchmark, and what they cost. Linux only: CPU time is read from /proc. */
+/** Processes of the benchmark, and what they cost. Linux only: CPU time and memory are read from /proc. */
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
-import { type AddressInfo, createServer } from 'node:net';
+import { type AddressInfo, connect, createServer } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 
 /** Clock ticks in /proc/PID/stat per second; 100 on every Linux that Node runs on. */
 const TICKS_PER_SECOND = 100;
+
+/** How long a program may take to be ready, ms: 10,000 TLS connections are made meanwhile. */
+const READY_MS = 300_000;
 
 const started = new Set<ChildProcess>();
 
@@ -16,34 +19,44 @@ export function script(path: string): string {
   return fileURLToPath(new URL(path, import.meta.url));
 }
 
-/** Starts `node script args…`, and resolves when it has printed a line that matches. */
-export async function start(path: string, args: readonly (string | number)[], ready: RegExp): Promise<ChildProcess> {
-  const child = spawn(process.execPath, [path, ...args.map(String)], { stdio: ['ignore', 'pipe', 'pipe'] });
-  started.add(child);
-  child.once('exit', () => started.delete(child));
-  let output = '';
-  await new Promise<void>((resolve, reject) => {
-    for (const stream of [child.stdout, child.stderr]) {
-      stream.setEncoding('utf8').on('data', (text: string) => {
-        output += text;
-        if (ready.test(output)) resolve();
-      });
-    }
-    child.once('exit', (code) => reject(new Error(`${path} ended with ${code}:\n${output}`)));
-  });
+/** One of the programs of bench/programs, as arguments for node. */
+export function program(name: string, ...args: readonly (string | number)[]): string[] {
+  return [script(`programs/${name}.js`), ...args.map(String)];
+}
+
+/** Starts `node args…` with an IPC channel, and resolves when it has printed something that matches. */
+export function startNode(args: readonly string[], ready: RegExp): Promise<ChildProcess> {
+  return startUntil(process.execPath, args, ready, ['ignore', 'pipe', 'pipe', 'ipc']);
+}
+
+/** Starts a program that says nothing, and resolves when its port accepts. */
+export async function startListening(command: string, args: readonly string[], port: number): Promise<ChildProcess> {
+  const child = spawn(command, args, { stdio: 'ignore' });
+  track(child);
+  for (const end = performance.now() + READY_MS; !(await accepts(port)); await pause(20)) {
+    if (child.exitCode !== null || performance.now() > end) throw new Error(`${command} does not listen on ${port}`);
+  }
   return child;
 }
 
-/** Runs `node script args…` to its end, and returns the JSON that it prints. */
-export async function run<T>(path: string, args: readonly (string | number)[]): Promise<T> {
-  const { stdout } = await promisify(execFile)(process.execPath, [path, ...args.map(String)]);
+/** Runs `node args…` to its end, and returns the JSON that it prints. */
+export async function run<T>(args: readonly string[]): Promise<T> {
+  const { stdout } = await promisify(execFile)(process.execPath, [...args]);
   return JSON.parse(stdout) as T;
 }
 
-/** Ends everything that was started. */
-export async function stopAll(): Promise<void> {
-  const ends = [...started].map((child) => once(child, 'exit'));
-  for (const child of started) child.kill('SIGKILL');
+/** Asks a process over IPC; it answers each message with one. */
+export async function ask<T>(child: ChildProcess, question: string): Promise<T> {
+  const answer = once(child, 'message') as Promise<[T]>;
+  child.send(question);
+  return (await answer)[0];
+}
+
+/** Ends processes that were started here, all of them when none is named. */
+export async function stop(children: Iterable<ChildProcess> = started): Promise<void> {
+  const running = [...children].filter((child) => started.has(child));
+  const ends = running.map((child) => once(child, 'exit'));
+  for (const child of running) child.kill('SIGKILL');
   await Promise.all(ends);
 }
 
@@ -71,4 +84,46 @@ export async function freePort(): Promise<number> {
 /** Resolves after `ms`; a benchmark waits for time itself. */
 export function pause(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+async function startUntil(
+  command: string,
+  args: readonly string[],
+  ready: RegExp,
+  stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+): Promise<ChildProcess> {
+  const child = spawn(command, args, { stdio });
+  track(child);
+  let output = '';
+  await new Promise<void>((resolve, reject) => {
+    const late = setTimeout(() => reject(new Error(`${args.join(' ')} is not ready:\n${output}`)), READY_MS);
+    for (const stream of [child.stdout, child.stderr]) {
+      stream?.setEncoding('utf8').on('data', (text: string) => {
+        // What comes later matters to nobody.
+        if (output.length < 65_536) output += text;
+        if (!ready.test(output)) return;
+        clearTimeout(late);
+        resolve();
+      });
+    }
+    child.once('exit', (code) => reject(new Error(`${args.join(' ')} ended with ${code}:\n${output}`)));
+  });
+  return child;
+}
+
+function track(child: ChildProcess): void {
+  started.add(child);
+  child.once('exit', () => started.delete(child));
+}
+
+async function accepts(port: number): Promise<boolean> {
+  const socket = connect({ port, host: '127.0.0.1' });
+  try {
+    await once(socket, 'connect');
+    return true;
+  } catch {
+    return false;
+  } finally {
+    socket.destroy();
+  }
 }

@@ -1,95 +1,85 @@
 /**
- * `npm run bench`: measures poold against a bare Node pipe in the same run, in turns (A B A B), and writes the table and
- * bench/results/NAME.json. `--quick` takes under a minute, and fails only if something was lost. `--name NAME` names
- * the result.
+ * `npm run bench`: measures poold beside a bare Node pipe in the same run and in turns (A B A B), prints the tables, and
+ * writes bench/results/NAME.json and NAME.md. `--rows visit,core` measures only those; `--quick` takes under a minute, and
+ * fails only if something was lost; `--turns N` takes so many turns; `--name NAME` names the result.
  */
 import { mkdir, writeFile } from 'node:fs/promises';
 import { cpus } from 'node:os';
 import { parseArgs } from 'node:util';
-import { type CoreFigures, measureCore } from './core.ts';
-import { median, spread, table } from './figures.ts';
-import { freePort, script, start, stopAll } from './processes.ts';
-import { barePipe, measureVisits, pooldPair, type VisitFigures, type Way } from './visit.ts';
+import { table } from './figures.ts';
+import { freePort, program, script, startNode, stop } from './processes.ts';
+import { type Goal, isMet, type Row, type RowResult } from './row.ts';
+import { bulkRow } from './rows/bulk.ts';
+import { burstRow } from './rows/burst.ts';
+import { coreRow } from './rows/core.ts';
+import { idleRow } from './rows/idle.ts';
+import { longPathRow } from './rows/long-path.ts';
+import { visitRow } from './rows/visit.ts';
+import { warmUpRow } from './rows/warm-up.ts';
+
+const ROWS: Readonly<Record<string, Row>> = {
+  visit: visitRow,
+  burst: burstRow,
+  bulk: bulkRow,
+  idle: idleRow,
+  'warm-up': warmUpRow,
+  'long-path': longPathRow,
+  core: coreRow,
+};
 
 const { values } = parseArgs({
-  options: { quick: { type: 'boolean', default: false }, name: { type: 'string', default: 'latest' } },
+  options: {
+    quick: { type: 'boolean', default: false },
+    name: { type: 'string', default: 'latest' },
+    rows: { type: 'string', default: Object.keys(ROWS).join(',') },
+    turns: { type: 'string', default: '5' },
+  },
 });
-const turns = values.quick ? 1 : 5;
-const visits = values.quick ? 400 : 4000;
-
-/** Figures of each way by concurrency, one a turn. */
-type VisitTurns = Record<string, Record<number, VisitFigures[]>>;
-
-function progress(text: string): void {
-  process.stderr.write(`${text}\n`);
+const quick = values.quick;
+const turns = quick ? 1 : Number(values.turns);
+const chosen = values.rows.split(',');
+const unknown = chosen.filter((name) => !(name in ROWS));
+if (unknown.length > 0 || !(turns >= 1)) {
+  throw new Error(`--rows knows ${Object.keys(ROWS).join(', ')}, not ${unknown.join(', ')}; --turns wants a number`);
 }
 
-async function measureWays(ways: readonly Way[]): Promise<VisitTurns> {
-  const figures: VisitTurns = {};
-  // Until the code is compiled the order of the ways would matter more than the ways.
-  for (const way of ways) await measureVisits(way, values.quick ? 200 : 2000, 32);
-  for (const concurrency of [1, 32, 256]) {
-    for (let turn = 0; turn < turns; turn += 1) {
-      for (const way of ways) {
-        progress(`visits, ${concurrency} at a time, turn ${turn + 1} of ${turns}: ${way.name}`);
-        ((figures[way.name] ??= {})[concurrency] ??= []).push(await measureVisits(way, visits, concurrency));
-      }
-    }
-  }
-  return figures;
+function goalTable(goals: readonly Goal[]): string {
+  const rows = goals.map((goal) => {
+    const { what, figure, limit, sense, unit } = goal;
+    const digits = unit === 'ms' ? 0 : 2;
+    return [what, `${sense} ${limit} ${unit}`, figure.toFixed(digits), isMet(goal) ? 'yes' : 'no'];
+  });
+  return table(['what', 'goal', 'measured', 'met'], rows);
 }
 
-function visitTable(figures: VisitTurns, base: string): string {
-  const rows = Object.entries(figures).flatMap(([name, byConcurrency]) =>
-    Object.entries(byConcurrency).map(([concurrency, all]) => {
-      const bare = figures[base]?.[Number(concurrency)] ?? [];
-      const ratios = all.map(({ cpuMs }, turn) => cpuMs / (bare[turn]?.cpuMs ?? Number.NaN));
-      return [
-        name,
-        concurrency,
-        spread(ratios, 2),
-        median(all.map(({ cpuMs }) => cpuMs)).toFixed(3),
-        median(all.map(({ perSecond }) => perSecond)).toFixed(0),
-        `${median(all.map(({ p50Ms }) => p50Ms)).toFixed(1)} / ${median(all.map(({ p99Ms }) => p99Ms)).toFixed(1)}`,
-        String(all.reduce((sum, { lost }) => sum + lost, 0)),
-      ];
-    }),
-  );
-  const head = ['way', 'at a time', 'CPU a visit, × bare pipe', 'CPU, ms', 'visits/s', 'p50 / p99, ms', 'lost'];
-  return table(head, rows);
+async function measure(): Promise<Map<string, RowResult>> {
+  const target = await freePort();
+  await startNode(program('target', target), /ready/);
+  const setup = { target, turns, quick, progress: (text: string) => process.stderr.write(`${text}\n`) };
+  const results = new Map<string, RowResult>();
+  for (const name of chosen) results.set(name, await (ROWS[name] as Row)(setup));
+  return results;
 }
 
-function coreTable(figures: readonly CoreFigures[]): string {
-  const rows = figures.map(({ size, poolNs, arrayNs }) => [
-    String(size),
-    poolNs.toFixed(0),
-    arrayNs.toFixed(1),
-    (arrayNs / poolNs).toFixed(3),
-  ]);
-  return table(['connections', 'tryAcquire + release, ns', 'array pop + push, ns', 'array ÷ pool'], rows);
+async function report(results: ReadonlyMap<string, RowResult>): Promise<void> {
+  const machine = `${cpus().length} cores of ${cpus()[0]?.model.trim()}, Node ${process.version}`;
+  const parts = [...results].map(([name, { text }]) => `## ${name}\n\n${text}\n`);
+  const goals = [...results.values()].flatMap((result) => result.goals);
+  const text = [`${machine}, ${turns} turns.\n`, ...parts, `## goals\n\n${goalTable(goals)}\n`].join('\n');
+  console.log(`\n${text}`);
+  const folder = script('../../bench/results/');
+  await mkdir(folder, { recursive: true });
+  const figures = Object.fromEntries([...results].map(([name, result]) => [name, result.figures]));
+  await writeFile(`${folder}${values.name}.json`, `${JSON.stringify({ machine, turns, goals, figures }, null, 2)}\n`);
+  await writeFile(`${folder}${values.name}.md`, text);
 }
 
 try {
-  const targetPort = await freePort();
-  await start(script('target.js'), [targetPort], /ready/);
-  const bare = await barePipe(targetPort);
-  const figures = await measureWays([bare, await pooldPair(targetPort, 0), await pooldPair(targetPort, 1)]);
-  const core = [64, 65_536].map((size) => measureCore(size, turns, values.quick ? 100_000 : 1_000_000));
-  console.log(`\n${visitTable(figures, bare.name)}\n\n${coreTable(core)}`);
-  const machine = { cpus: cpus().length, model: cpus()[0]?.model, node: process.version };
-  const folder = script('../../bench/results/');
-  await mkdir(folder, { recursive: true });
-  await writeFile(
-    `${folder}${values.name}.json`,
-    `${JSON.stringify({ machine, turns, visits, figures, core }, null, 2)}\n`,
-  );
-  const lost = Object.values(figures)
-    .flatMap((way) => Object.values(way).flat())
-    .reduce((sum, one) => sum + one.lost, 0);
-  if (lost > 0) {
-    console.error(`${lost} visits were lost`);
-    process.exitCode = 1;
-  }
+  const results = await measure();
+  await report(results);
+  const lost = [...results].filter(([, result]) => result.lost > 0);
+  for (const [name, result] of lost) console.error(`${name}: ${result.lost} lost`);
+  if (lost.length > 0) process.exitCode = 1;
 } finally {
-  await stopAll();
+  await stop();
 }

@@ -7,4 +7,4 @@ createServer({ allowHalfOpen: true, noDelay: true }, (near) => {
   near.on('error', () => far.destroy());
   far.on('error', () => near.destroy());
   near.pipe(far).pipe(near);
-}).listen(listen, '127.0.0.1', () => console.log('ready'));
+}).listen(listen, '127.0.0.1', 4096, () => console.log('ready'));

@@ -1,5 +1,5 @@
 /**
- * The visitors: `node load.js PORT VISITS CONCURRENCY BYTES`. Each opens a connection, sends bytes of its own, expects
+ * The visitors: `node visitors.js PORT VISITS CONCURRENCY BYTES`. Each opens a connection, sends bytes of its own, expects
  * exactly those back, and ends. Bounded in count and time; prints one line of JSON.
  */
 import { connect } from 'node:net';
