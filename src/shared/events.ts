@@ -8,6 +8,11 @@ type MessageMap<M> = { readonly [K in keyof M]: [object] };
 /** The channels of each source, by event. Shared by all its instances: a channel is global anyway. */
 const sources = new Map<string, Map<string, diagnostics.Channel>>();
 
+/** Whether anybody hears one event of one emitter: for those who ask at every visit. */
+export interface Ear {
+  readonly open: boolean;
+}
+
 /**
  * An emitter whose events also go to the channel `poold:<source>:<event>`. Whoever emits often asks {@link heard}
  * first, so that an event nobody hears costs no object.
@@ -27,6 +32,17 @@ export class Events<M extends MessageMap<M>> extends EventEmitter<M> {
   /** Whether anybody would hear this event. */
   protected heard(event: keyof M & string): boolean {
     return (this as EventEmitter).listenerCount(event) > 0 || this.#channel(event).hasSubscribers;
+  }
+
+  /** {@link heard} without looking the channel up each time. */
+  protected ear(event: keyof M & string): Ear {
+    const emitter = this as EventEmitter;
+    const channel = this.#channel(event);
+    return {
+      get open() {
+        return emitter.listenerCount(event) > 0 || channel.hasSubscribers;
+      },
+    };
   }
 
   /**

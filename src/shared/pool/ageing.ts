@@ -21,13 +21,15 @@ export function* findAged<T extends PoolConnection>(
   now: number,
 ): Generator<Aged<T>, void> {
   for (const entry of bag.claimedFromOldest()) {
-    if (entry.since + claimTimeoutMs > now) break;
+    if (ageOf(entry, now) < claimTimeoutMs) break;
     yield { entry, reason: 'unclaimed' };
   }
+  // Those that are out are closed when they come back.
+  for (const entry of bag.all()) entry.expired = entry.expiresAt <= now;
   let surplus = idleTimeoutMs === 0 ? 0 : bag.idle - capacity;
   for (const entry of bag.idleFromOldest()) {
-    if (entry.expiresAt <= now) yield { entry, reason: 'max-lifetime' };
-    else if (surplus > 0 && entry.since + idleTimeoutMs <= now) yield { entry, reason: 'idle-timeout' };
+    if (entry.expired) yield { entry, reason: 'max-lifetime' };
+    else if (surplus > 0 && ageOf(entry, now) >= idleTimeoutMs) yield { entry, reason: 'idle-timeout' };
     else continue;
     surplus -= 1;
   }
@@ -36,6 +38,12 @@ export function* findAged<T extends PoolConnection>(
 /** The leases that are out for longer than the leak threshold. */
 export function findLeaks<T extends PoolConnection>(bag: Bag<T>, { leakThresholdMs }: Limits, now: number) {
   if (leakThresholdMs === 0) return [];
-  const leases = bag.all().flatMap(({ lease }) => lease ?? []);
-  return leases.filter((lease) => lease.acquiredAt + leakThresholdMs <= now);
+  const held = bag.all().filter(({ lease }) => lease !== undefined);
+  return held.filter((entry) => ageOf(entry, now) >= leakThresholdMs);
+}
+
+/** How long it has been in its state, ms; counted from the first time that somebody asks. */
+function ageOf<T extends PoolConnection>(entry: Entry<T>, now: number): number {
+  entry.since ??= now;
+  return now - entry.since;
 }

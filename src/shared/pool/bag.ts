@@ -55,18 +55,18 @@ export class Bag<T extends PoolConnection> {
   }
 
   /** In use → idle, or passive for a connection that only the peer opens on. */
-  park(entry: Entry<T>, now: number): void {
-    this.#move(entry, entry.passive ? 'passive' : 'idle', now);
+  park(entry: Entry<T>): void {
+    this.#move(entry, entry.passive ? 'passive' : 'idle');
   }
 
   /** Idle, passive or in use → claimed. */
-  claim(entry: Entry<T>, now: number): void {
-    this.#move(entry, 'claimed', now);
+  claim(entry: Entry<T>): void {
+    this.#move(entry, 'claimed');
   }
 
   /** Idle, passive or claimed → in use. */
-  take(entry: Entry<T>, now: number): void {
-    this.#move(entry, 'inUse', now);
+  take(entry: Entry<T>): void {
+    this.#move(entry, 'inUse');
   }
 
   /** The most recently used idle connection that the filter lets through; it stays where it is. */
@@ -75,7 +75,7 @@ export class Bag<T extends PoolConnection> {
   }
 
   remove(entry: Entry<T>): void {
-    this.#move(entry, 'gone', entry.since);
+    this.#move(entry, 'gone');
     this.#entries.delete(entry.id);
     this.#idle.leave(entry.group);
   }
@@ -91,13 +91,13 @@ export class Bag<T extends PoolConnection> {
     return this.#claimed.fromTail();
   }
 
-  #move(entry: Entry<T>, state: EntryState, now: number): void {
+  #move(entry: Entry<T>, state: EntryState): void {
     const wasOut = isOut(entry.state);
     if (entry.state === 'idle') this.#idle.remove(entry);
     else if (entry.state === 'passive') this.#passive.remove(entry);
     else if (entry.state === 'claimed') this.#claimed.remove(entry);
     entry.state = state;
-    entry.since = now;
+    entry.since = undefined;
     if (state === 'idle') this.#idle.push(entry);
     else if (state === 'passive') this.#passive.addFirst(entry);
     else if (state === 'claimed') this.#claimed.addFirst(entry);

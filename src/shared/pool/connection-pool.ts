@@ -46,6 +46,8 @@ export class ConnectionPool<T extends PoolConnection>
   readonly #retiring = new Set<T>();
   /** Leases reported as leaks. */
   readonly #reported = new WeakSet<Lease<T>>();
+  readonly #acquiredEar = this.ear('acquired');
+  readonly #releasedEar = this.ear('released');
   #state: PoolState = 'ready';
   #capacity: number;
   #max: number;
@@ -377,17 +379,18 @@ export class ConnectionPool<T extends PoolConnection>
       this.#tellRefused(entry.id, refusal);
       return false;
     }
-    if (this.heard('released')) {
-      this.tell('released', { pool: this.name, id: entry.id, usedMs: this.poolOptions.clock.now() - entry.since });
+    if (this.#releasedEar.open) {
+      const now = this.poolOptions.clock.now();
+      this.tell('released', { pool: this.name, id: entry.id, usedMs: now - (entry.since ?? now) });
     }
     return this.#place(entry);
   }
 
-  #refusalOf({ connection, generation, expiresAt }: Entry<T>): PutRefusal | undefined {
+  #refusalOf({ connection, generation, expired }: Entry<T>): PutRefusal | undefined {
     if (!this.ready) return 'pool-closed';
     if (generation !== this.#generation) return 'stale';
     if (connection.unread === true) return 'unread';
-    if (expiresAt !== Infinity && expiresAt <= this.poolOptions.clock.now()) return 'max-lifetime';
+    if (expired) return 'max-lifetime';
     return connection.refusal?.();
   }
 
@@ -397,25 +400,29 @@ export class ConnectionPool<T extends PoolConnection>
    */
   #place(entry: Entry<T>): boolean {
     if (entry.state === 'gone') return false;
-    const { id, group, connection, passive } = entry;
-    const getter = this.#queue.takeFor(id);
-    const unread = connection.unread === true;
-    const waiter = getter ?? (passive || unread ? undefined : this.#queue.takeAny(group.name));
+    const unread = entry.connection.unread === true;
+    const waiter = this.#queue.size === 0 ? undefined : this.#waiterFor(entry, unread);
     if (waiter !== undefined) {
       this.#grant(waiter, entry);
     } else if (unread) {
       this.#claim(entry);
     } else {
-      this.#bag.park(entry, this.poolOptions.clock.now());
-      connection.park?.(() => this.#claim(entry));
+      this.#bag.park(entry);
+      entry.connection.park?.(() => this.#claim(entry));
       this.#warm.update(this.idle);
     }
     return true;
   }
 
+  /** Whoever waits for this very connection, else who waits for any. */
+  #waiterFor({ id, group, passive }: Entry<T>, unread: boolean): Waiter<Lease<T>> | undefined {
+    return this.#queue.takeFor(id) ?? (passive || unread ? undefined : this.#queue.takeAny(group.name));
+  }
+
   /** Bytes are there that nobody here asked for: the peer has taken the connection. */
   #claim(entry: Entry<T>): void {
-    this.#bag.claim(entry, this.poolOptions.clock.now());
+    this.#bag.claim(entry);
+    entry.since = this.poolOptions.clock.now();
     if (this.heard('claimed')) this.tell('claimed', { pool: this.name, id: entry.id });
     this.#shortage();
   }
@@ -434,12 +441,13 @@ export class ConnectionPool<T extends PoolConnection>
   #lease(entry: Entry<T>, waitedMs: number): Lease<T> {
     const { clock, leakThresholdMs } = this.poolOptions;
     entry.connection.unpark?.();
-    this.#bag.take(entry, clock.now());
+    this.#bag.take(entry);
     this.#acquired += 1;
+    if (this.#releasedEar.open) entry.since = clock.now();
     const origin = leakThresholdMs > 0 ? new Error('acquired here') : undefined;
-    const lease = new Lease<T>(this, entry, entry.since, origin);
+    const lease = new Lease<T>(this, entry, origin);
     entry.lease = lease;
-    if (this.heard('acquired')) this.tell('acquired', { pool: this.name, id: entry.id, waitedMs });
+    if (this.#acquiredEar.open) this.tell('acquired', { pool: this.name, id: entry.id, waitedMs });
     return lease;
   }
 
@@ -544,11 +552,10 @@ export class ConnectionPool<T extends PoolConnection>
       if (reason === 'unclaimed') this.addError();
       this.#drop(entry, reason, reason !== 'unclaimed');
     }
-    for (const lease of findLeaks(this.#bag, this.poolOptions, now)) {
-      if (this.#reported.has(lease)) continue;
+    for (const { id, lease, since = now } of findLeaks(this.#bag, this.poolOptions, now)) {
+      if (lease === undefined || this.#reported.has(lease)) continue;
       this.#reported.add(lease);
-      const { id, acquiredAt, origin } = lease;
-      this.tell('leakSuspected', { pool: this.name, id, usedMs: now - acquiredAt, stack: origin?.stack ?? '' });
+      this.tell('leakSuspected', { pool: this.name, id, usedMs: now - since, stack: lease.origin?.stack ?? '' });
     }
   }
 

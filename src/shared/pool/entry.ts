@@ -38,8 +38,13 @@ export class Entry<T extends PoolConnection> implements EntryFacts<T>, Linked<En
   readonly createdAt: number;
   readonly expiresAt: number;
   state: EntryState = 'inUse';
-  /** Since when it has been in its state; the pool's clock, ms. */
-  since: number;
+  /**
+   * Since when it has been in its state; the pool's clock, ms. A clock reading costs more than a place in the list, so it
+   * is undefined until somebody needs it: the next sweep at the latest.
+   */
+  since: number | undefined;
+  /** Its lifetime was over at the last sweep. */
+  expired = false;
   lease: Lease<T> | undefined;
   previous: Entry<T> | undefined;
   next: Entry<T> | undefined;
@@ -52,6 +57,5 @@ export class Entry<T extends PoolConnection> implements EntryFacts<T>, Linked<En
     this.generation = facts.generation;
     this.createdAt = facts.createdAt;
     this.expiresAt = facts.expiresAt;
-    this.since = facts.createdAt;
   }
 }

@@ -4,6 +4,9 @@ import type { Clock, Timer } from '../clock.ts';
 const MIN_PERIOD_MS = 25;
 const MAX_PERIOD_MS = 15_000;
 
+/** Sweeps within the shortest limit. Ages count from the sweep that first sees them, so a limit is noticed up to two late. */
+const LOOKS = 8;
+
 /**
  * One timer for all that a pool does by age: a timer per connection would cost more than the connection's place in the
  * list. A limit is noticed at most a quarter of itself late.
@@ -19,7 +22,7 @@ export class Housekeeper {
     this.#clock = clock;
     this.#sweep = sweep;
     const shortest = Math.min(...limitsMs.filter((limit) => limit > 0));
-    this.#periodMs = Math.min(Math.max(shortest / 4, MIN_PERIOD_MS), MAX_PERIOD_MS);
+    this.#periodMs = Math.min(Math.max(shortest / LOOKS, MIN_PERIOD_MS), MAX_PERIOD_MS);
   }
 
   /** Starts the rounds; they do not keep the process alive. */

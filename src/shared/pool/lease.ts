@@ -13,18 +13,15 @@ export interface LeaseOwner<T extends PoolConnection> {
  */
 export class Lease<T extends PoolConnection> {
   readonly #owner: LeaseOwner<T>;
-  /** When it was handed out; the pool's clock, ms. */
-  readonly acquiredAt: number;
   /** The acquiring stack, kept only while leaks are looked for. @internal */
   readonly origin: Error | undefined;
   /** @internal */
   readonly entry: Entry<T>;
 
   /** Leases are made by pools. @internal */
-  constructor(owner: LeaseOwner<T>, entry: Entry<T>, acquiredAt: number, origin: Error | undefined) {
+  constructor(owner: LeaseOwner<T>, entry: Entry<T>, origin: Error | undefined) {
     this.#owner = owner;
     this.entry = entry;
-    this.acquiredAt = acquiredAt;
     this.origin = origin;
   }
 

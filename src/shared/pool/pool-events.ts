@@ -42,7 +42,7 @@ export interface AcquireFailedEvent extends PoolEvent {
   readonly error: unknown;
 }
 
-/** A connection came back and is idle. `usedMs`: how long it was out. */
+/** A connection came back and is idle. `usedMs`: how long it was out; 0 when nobody listened as it was handed out. */
 export interface ReleasedEvent extends ConnectionEvent {
   readonly usedMs: number;
 }
