@@ -8,6 +8,7 @@ import { ConnectionPool } from '../shared/pool/connection-pool.ts';
 import { RawConnection } from '../shared/pool/raw-connection.ts';
 import type { Reservation } from '../shared/pool/reservation.ts';
 import type { Greeted } from '../shared/session/greeting.ts';
+import { LoadMeter } from '../shared/load-meter.ts';
 import { Liveness } from '../shared/session/liveness.ts';
 import type { PooledConnection } from '../shared/pooled-connection.ts';
 import { Session } from '../shared/session/session.ts';
@@ -59,11 +60,15 @@ export class ClientPool<S extends boolean = true> extends ConnectionPool<PooledC
     this.#options = checked;
     this.#liveness = new Liveness({ ...checked, mode: 'ping' });
     this.setLevel({ interval: checked.minIntervalMs });
-    this.#loop = new DialLoop(checked, {
-      level: () => this.#level(),
-      adapt: (level) => this.setLevel(level),
-      dial: () => this.#dial(),
-    });
+    this.#loop = new DialLoop(
+      checked,
+      {
+        level: () => this.#level(),
+        adapt: (level) => this.setLevel(level),
+        dial: () => this.#dial(),
+      },
+      new LoadMeter(checked.clock),
+    );
   }
 
   /** Whether the server has ever let this pool in. */

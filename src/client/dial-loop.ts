@@ -1,8 +1,10 @@
 /** When to dial: the ancestor's rounds of interval and capacity, woken early by a shortage, held back by failures. */
 import type { Clock, Timer } from '../shared/clock.ts';
 import { RejectedError } from '../shared/errors.ts';
+import type { Load } from '../shared/load-meter.ts';
 import { nextCapacity, nextInterval } from '../shared/policy/adaptive.ts';
 import { missingConnections } from '../shared/policy/missing.ts';
+import { spareShare } from '../shared/policy/spare.ts';
 import { Backoff, maxDelayFor } from '../shared/resilience/backoff.ts';
 
 export interface DialLoopOptions {
@@ -46,6 +48,7 @@ export interface Retry {
 export class DialLoop {
   readonly #options: DialLoopOptions;
   readonly #pool: DialledPool;
+  readonly #load: Load;
   readonly #backoff: Backoff;
   #round: Timer | undefined;
   #retry: Timer | undefined;
@@ -57,9 +60,10 @@ export class DialLoop {
   #madeThisRound = 0;
   #demand = 0;
 
-  constructor(options: DialLoopOptions, pool: DialledPool) {
+  constructor(options: DialLoopOptions, pool: DialledPool, load: Load) {
     this.#options = options;
     this.#pool = pool;
+    this.#load = load;
     this.#backoff = new Backoff({ random: options.random });
   }
 
@@ -78,11 +82,10 @@ export class DialLoop {
   /** Dials what is missing, now, unless failures forbid it: called whenever the pool may be short. */
   wake(): void {
     if (!this.#running || this.#options.clock.now() < this.#blockedUntil) return;
-    // After a failure one dial tries the way for all.
-    const limit = this.#backoff.attempt > 0 ? 1 : this.#options.maxConnecting;
     const level = this.#pool.level();
     const missing = missingConnections({ ...level, demand: this.#demand });
-    let dials = Math.min(missing, limit - level.connecting);
+    if (missing === 0) return;
+    let dials = Math.min(missing, this.#atOnce(level) - level.connecting);
     while (dials > 0 && this.#pool.dial()) dials -= 1;
   }
 
@@ -118,6 +121,15 @@ export class DialLoop {
       if (this.#running) this.#retry = clock.setTimeout(() => this.wake(), delayMs);
     }
     return { attempt: this.#backoff.attempt, retryInMs: Math.max(0, this.#blockedUntil - now) };
+  }
+
+  /** How many dials may be under way. */
+  #atOnce({ inUse }: DialledLevel): number {
+    // After a failure one dial tries the way for all.
+    if (this.#backoff.attempt > 0) return 1;
+    const { maxConnecting } = this.#options;
+    // With nobody in a visit there is no better use for the time.
+    return inUse === 0 ? maxConnecting : spareShare(maxConnecting, this.#load.busy);
   }
 
   #scheduleRound(): void {

@@ -41,10 +41,14 @@ export interface DialOwner {
   onFailed(error: PooldError, stage: DialStage): void;
 }
 
+/** Not an arrow function of a method, which would keep the dial in memory for as long as its socket. */
+function ignore(): void {}
+
 export class Dial implements GreeterOwner {
   readonly #rules: DialRules;
   readonly #owner: DialOwner;
-  readonly #aborted = new AbortController();
+  /** Of a connection made by other means. */
+  #aborted: AbortController | undefined;
   readonly #timer: Timer;
   #stage: DialStage = 'connect';
   #socket: Duplex | undefined;
@@ -68,9 +72,9 @@ export class Dial implements GreeterOwner {
     if (this.#over) return;
     if (this.#greeter !== undefined) return this.#greeter.abort(error);
     this.#end();
-    this.#aborted.abort(error);
+    this.#aborted?.abort(error);
     // Errors of a socket that nobody uses any more have been told already.
-    this.#socket?.on('error', () => {}).destroy();
+    this.#socket?.on('error', ignore).destroy();
     this.#owner.onFailed(error, this.#stage);
   }
 
@@ -96,9 +100,11 @@ export class Dial implements GreeterOwner {
   }
 
   async #connectBy(connect: Connect): Promise<void> {
+    this.#aborted = new AbortController();
+    const { signal } = this.#aborted;
     try {
-      const socket = await connect({ signal: this.#aborted.signal });
-      if (this.#over) socket.on('error', () => {}).destroy();
+      const socket = await connect({ signal });
+      if (this.#over) socket.on('error', ignore).destroy();
       else this.#secure(this.#adopt(socket));
     } catch (error) {
       this.fail(this.#typed(error));
@@ -111,7 +117,7 @@ export class Dial implements GreeterOwner {
     this.#stage = 'tls';
     this.#leave(socket);
     // Its errors show on the TLS socket that takes it over.
-    socket.on('error', () => {});
+    socket.on('error', ignore);
     const secure = connectTls({ ...tls, socket });
     this.#adopt(secure);
     secure.once('secureConnect', () => {

@@ -1,5 +1,7 @@
 /** Tells clients that visitors wait (docs/protocol.md, DEMAND). */
 import type { Clock, Timer } from '../shared/clock.ts';
+import type { Load } from '../shared/load-meter.ts';
+import { spareShare } from '../shared/policy/spare.ts';
 import type { Session } from '../shared/session/session.ts';
 
 /** The shortest time between two rounds of DEMAND, ms. */
@@ -8,14 +10,19 @@ const PAUSE_MS = 50;
 export class Demand {
   readonly #clock: Clock;
   readonly #waiting: () => number;
+  readonly #load: Load;
   /** The sessions of each client process. */
   readonly #clients = new Map<string, Set<Session>>();
   #timer: Timer | undefined;
 
-  /** @param waiting how many wait now */
-  constructor(clock: Clock, waiting: () => number) {
+  /**
+   * @param waiting how many wait now
+   * @param load how busy this process is: when it cannot keep up, more connections would not help
+   */
+  constructor(clock: Clock, waiting: () => number, load: Load) {
     this.#clock = clock;
     this.#waiting = waiting;
+    this.#load = load;
   }
 
   add(session: Session): void {
@@ -35,7 +42,7 @@ export class Demand {
   /** Somebody waits. Asks now, and again as long as somebody does. */
   raise(): void {
     if (this.#timer !== undefined) return;
-    const waiting = this.#waiting();
+    const waiting = spareShare(this.#waiting(), this.#load.busy);
     if (waiting === 0 || this.#clients.size === 0) return;
     const share = Math.ceil(waiting / this.#clients.size);
     for (const sessions of this.#clients.values()) this.#bestOf(sessions)?.demand(share);

@@ -9,6 +9,7 @@ import { RawConnection } from '../shared/pool/raw-connection.ts';
 import type { Reservation } from '../shared/pool/reservation.ts';
 import type { WaitOptions } from '../shared/pool/waiter.ts';
 import type { Greeted } from '../shared/session/greeting.ts';
+import { LoadMeter } from '../shared/load-meter.ts';
 import { Liveness } from '../shared/session/liveness.ts';
 import type { PooledConnection } from '../shared/pooled-connection.ts';
 import { Session } from '../shared/session/session.ts';
@@ -69,7 +70,7 @@ export class ServerPool<S extends boolean = true> extends ConnectionPool<PooledC
       random,
     });
     this.#options = checked;
-    this.#demand = new Demand(clock, () => this.waiting);
+    this.#demand = new Demand(clock, () => this.waiting, new LoadMeter(clock));
     this.#liveness = new Liveness({
       clock,
       keepAliveMs,

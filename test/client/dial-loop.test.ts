@@ -6,7 +6,9 @@ import { manualClock } from '../helpers/clock.ts';
 const REFUSED = new DialError('connect', 'refused');
 
 /** A loop over a pool of numbers: dials are counted, and end when the test says so. */
-function loopOver(given: Partial<DialledLevel & { maxConnecting: number; minCapacity: number; maxCapacity: number }>) {
+function loopOver(
+  given: Partial<DialledLevel & { maxConnecting: number; minCapacity: number; maxCapacity: number; busy: number }>,
+) {
   const time = manualClock();
   const { clock } = time;
   const level = { idle: 0, inUse: 0, connecting: 0, capacity: 8, max: 64, interval: 100, ...given };
@@ -30,6 +32,7 @@ function loopOver(given: Partial<DialledLevel & { maxConnecting: number; minCapa
         return true;
       },
     },
+    { busy: given.busy ?? 0 },
   );
   const succeed = (): void => {
     level.connecting -= 1;
@@ -49,6 +52,17 @@ test('what is missing is dialled at once, in parallel, up to maxConnecting', (t)
   t.is(level.connecting, 5);
   t.deepEqual(starts, [0, 0, 0, 0, 0]);
   loop.stop();
+});
+
+test('a busy process dials little while visits are on, and all it can before', (t) => {
+  const serving = loopOver({ capacity: 16, inUse: 1, maxConnecting: 8, busy: 0.75 });
+  serving.loop.start();
+  t.is(serving.level.connecting, 2);
+  serving.loop.stop();
+  const starting = loopOver({ capacity: 16, inUse: 0, maxConnecting: 8, busy: 0.75 });
+  starting.loop.start();
+  t.is(starting.level.connecting, 8);
+  starting.loop.stop();
 });
 
 test('each dial that ends makes room for the next; no wave waits for its slowest', (t) => {

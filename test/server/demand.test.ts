@@ -17,8 +17,8 @@ function sessionOf(client: string, state: { visit?: object; unsent?: number } = 
 
 function demandOf(...sessions: ReturnType<typeof sessionOf>[]) {
   const time = manualClock();
-  const level = { waiting: 0 };
-  const demand = new Demand(time.clock, () => level.waiting);
+  const level = { waiting: 0, busy: 0 };
+  const demand = new Demand(time.clock, () => level.waiting, level);
   for (const { session } of sessions) demand.add(session);
   return { demand, level, time };
 }
@@ -65,6 +65,17 @@ test('it is said at most every 50 ms, again as long as somebody waits, and not o
   level.waiting = 0;
   await time.advance(500);
   t.deepEqual(only.asked, [1, 3]);
+});
+
+test('a busy server asks for less, for more connections would not help it, and never for nothing', async (t) => {
+  const only = sessionOf('one');
+  const { demand, level, time } = demandOf(only);
+  Object.assign(level, { waiting: 100, busy: 0.9 });
+  demand.raise();
+  level.busy = 1;
+  await time.advance(50);
+  t.deepEqual(only.asked, [10, 1]);
+  demand.stop();
 });
 
 test('a client without sessions is forgotten', (t) => {

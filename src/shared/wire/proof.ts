@@ -3,7 +3,7 @@
  * said in the greeting and over the TLS connection itself, so a proof is good once, on one connection.
  */
 
-import { createHash, createHmac, hkdfSync, scrypt, timingSafeEqual } from 'node:crypto';
+import { createHmac, hash, hkdfSync, scrypt, timingSafeEqual } from 'node:crypto';
 import { InvalidOptionError } from '../errors.ts';
 import { requireLength } from './fields.ts';
 import { NONCE_BYTES, PROOF_BYTES } from './messages.ts';
@@ -110,7 +110,7 @@ function prove(key: Buffer, role: string, transcript: Transcript, messages: read
 }
 
 function sha256(bytes: Buffer): Buffer {
-  return createHash('sha256').update(bytes).digest();
+  return hash('sha256', bytes, 'buffer');
 }
 
 /** HKDF-SHA256 with an empty salt. */
