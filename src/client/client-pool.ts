@@ -143,8 +143,9 @@ export class ClientPool<S extends boolean = true> extends ConnectionPool<PooledC
       },
       onFailed: (error, stage) => {
         this.#dials.delete(dial);
-        room.cancel();
+        // The backoff first: room that becomes free is dialled for at once.
         this.#failed(error, stage, startedAt);
+        room.cancel();
       },
     });
     this.#dials.add(dial);

@@ -103,7 +103,8 @@ export class Dial implements GreeterOwner {
     this.#aborted = new AbortController();
     const { signal } = this.#aborted;
     try {
-      const socket = await connect({ signal });
+      // A function that throws must not fail the dial before its constructor has returned.
+      const socket = await new Promise<Duplex>((resolve) => resolve(connect({ signal })));
       if (this.#over) socket.on('error', ignore).destroy();
       else this.#secure(this.#adopt(socket));
     } catch (error) {

@@ -8,6 +8,7 @@ import { ServerPool } from '../../src/server/server-pool.ts';
 import type { DialFailedEvent } from '../../src/shared/pool/pool-events.ts';
 import { fingerprintOf } from '../../src/shared/tls/fingerprint.ts';
 import { testCertificates } from '../helpers/certificates.ts';
+import { manualClock } from '../helpers/clock.ts';
 import { nextEvent, until } from '../helpers/events.ts';
 import { TOKEN, tlsOptions } from '../helpers/pair.ts';
 
@@ -142,6 +143,36 @@ test('a server that is not there is tried again, with growing pauses, until it i
   await server.start();
   await client.warmed(4);
   t.is(server.size, 4);
+});
+
+test('the pause after a failed dial begins before its room is free for another', async (t) => {
+  const time = manualClock();
+  let calls = 0;
+  await using client = new ClientPool({
+    dial: () => Promise.reject(new Error(`no way, ${(calls += 1)} times`)),
+    token: TOKEN,
+    minCapacity: 4,
+    clock: time.clock,
+    random: () => 0.5,
+  });
+  const retries: number[] = [];
+  client.on('dialFailed', ({ retryInMs }) => retries.push(retryInMs));
+  await client.start();
+  await until(() => retries.length >= 4, 'all four have failed');
+  t.is(calls, 4);
+  await time.advance(retries[0] ?? 0);
+  t.is(calls, 5);
+});
+
+test('a function that throws instead of rejecting is a failed dial', async (t) => {
+  const { error, stage } = await failureOf({
+    dial: () => {
+      throw new Error('no proxy is set');
+    },
+    token: TOKEN,
+  });
+  t.is(stage, 'connect');
+  t.regex(error.message, /no proxy is set/);
 });
 
 test('dials run in parallel, and one that hangs holds up no other', async (t) => {
