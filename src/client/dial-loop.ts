@@ -118,7 +118,7 @@ export class DialLoop {
       const delayMs = Math.max(this.#backoff.next(maxDelayFor(error)), atLeastMs);
       this.#blockedUntil = now + delayMs;
       clock.clearTimeout(this.#retry);
-      if (this.#running) this.#retry = clock.setTimeout(() => this.wake(), delayMs);
+      if (this.#running) this.#retry = clock.setTimeout(this.#tryAgain, delayMs);
     }
     return { attempt: this.#backoff.attempt, retryInMs: Math.max(0, this.#blockedUntil - now) };
   }
@@ -131,6 +131,12 @@ export class DialLoop {
     // With nobody in a visit there is no better use for the time.
     return inUse === 0 ? maxConnecting : spareShare(maxConnecting, this.#load.busy);
   }
+
+  readonly #tryAgain = (): void => {
+    // Timers may fire a moment before their time by the clock.
+    this.#blockedUntil = -Infinity;
+    this.wake();
+  };
 
   #scheduleRound(): void {
     this.#round = this.#options.clock.setTimeout(() => {
