@@ -20,10 +20,7 @@ import { ResetCode } from '../shared/wire/frame.ts';
 import { AGENT } from './agent.ts';
 import { checkClientPoolOptions, type ClientPoolOptions } from './client-pool-options.ts';
 import { Dial, type DialRules } from './dial.ts';
-import { type DialledLevel, DialLoop } from './dial-loop.ts';
-
-/** A connection that is closed sooner than this after its greeting counts as a failed dial, ms (docs/protocol.md). */
-const SHORT_LIFE_MS = 1000;
+import { type DialledLevel, DialLoop, type Retry, SHORT_LIFE_MS } from './dial-loop.ts';
 
 /**
  * Keeps connections to one server dialled, greeted and ready. With sessions the server opens visits on them, which go
@@ -133,18 +130,22 @@ export class ClientPool<S extends boolean = true> extends ConnectionPool<PooledC
     const dial = new Dial(this.#rules as DialRules, {
       onRaw: (id, socket) => {
         this.#dials.delete(dial);
-        this.#dialed(id, startedAt, room, new RawConnection(id, socket, this.#remote) as PooledConnection<S>, false);
+        const bornAt = clock.now();
+        const connection = new RawConnection(id, socket, this.#remote, (reason, untouched) => {
+          if (untouched) this.#ended(reason, 'tag', startedAt, bornAt);
+        });
+        this.#dialed(id, startedAt, room, connection as PooledConnection<S>, false);
       },
       onGreeted: (id, socket, greeted, decoder) => {
         this.#dials.delete(dial);
-        const session = this.#session(id, socket, greeted, decoder);
+        const session = this.#session(id, socket, greeted, decoder, startedAt);
         const passive = greeted.role === 'acceptor';
         this.#dialed(id, startedAt, room, session as PooledConnection<S>, passive);
       },
       onFailed: (error, stage) => {
         this.#dials.delete(dial);
         // The backoff first: room that becomes free is dialled for at once.
-        this.#failed(error, stage, startedAt);
+        this.#failed(error, stage, () => this.#loop.failed(error, startedAt));
         room.cancel();
       },
     });
@@ -152,7 +153,7 @@ export class ClientPool<S extends boolean = true> extends ConnectionPool<PooledC
     return true;
   }
 
-  #session(id: string, socket: Duplex, greeted: Greeted, decoder: FrameDecoder): Session {
+  #session(id: string, socket: Duplex, greeted: Greeted, decoder: FrameDecoder, startedAt: number): Session {
     const { clock } = this.#options;
     const bornAt = clock.now();
     this.#welcomed = true;
@@ -165,12 +166,7 @@ export class ClientPool<S extends boolean = true> extends ConnectionPool<PooledC
       onFault: (error: Error) => this.#onFault(error),
       onEnd: (session: Session, reason: CloseReason) => {
         this.#liveness.delete(session);
-        if (clock.now() - bornAt >= SHORT_LIFE_MS || !SERVER_ENDS.has(reason)) return;
-        this.#failed(
-          new DialError('greeting', 'the server closed the connection as soon as it was ready'),
-          'greeting',
-          bornAt,
-        );
+        this.#ended(reason, 'greeting', startedAt, bornAt);
       },
     };
     const session = new Session({ id, socket, decoder, greeted, side: 'client', remote: this.#remote, clock, owner });
@@ -191,10 +187,17 @@ export class ClientPool<S extends boolean = true> extends ConnectionPool<PooledC
     this.#loop.succeeded();
   }
 
-  #failed(error: PooldError, stage: DialStage, startedAt: number): void {
+  /** A connection of this stage has ended; when the server ended it young, its dial counts as failed after all. */
+  #ended(reason: CloseReason, stage: DialStage, startedAt: number, bornAt: number): void {
+    if (this.#options.clock.now() - bornAt >= SHORT_LIFE_MS || !SERVER_ENDS.has(reason)) return;
+    const error = new DialError(stage, 'the server closed the connection as soon as it was ready');
+    this.#failed(error, stage, () => this.#loop.diedYoung(error, startedAt));
+  }
+
+  #failed(error: PooldError, stage: DialStage, count: () => Retry): void {
     if (!this.ready || error instanceof PoolClosedError) return;
     this.addError();
-    const retry = this.#loop.failed(error, startedAt);
+    const retry = count();
     if (this.heard('dialFailed')) this.tell('dialFailed', { pool: this.name, stage, error, ...retry });
   }
 

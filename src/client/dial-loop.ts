@@ -7,6 +7,9 @@ import { missingConnections } from '../shared/policy/missing.ts';
 import { spareShare } from '../shared/policy/spare.ts';
 import { Backoff, maxDelayFor } from '../shared/resilience/backoff.ts';
 
+/** A connection that the server closes sooner than this counts as a failed dial, ms (docs/protocol.md). */
+export const SHORT_LIFE_MS = 1000;
+
 export interface DialLoopOptions {
   readonly minCapacity: number;
   readonly maxCapacity: number;
@@ -45,18 +48,26 @@ export interface Retry {
   readonly retryInMs: number;
 }
 
+/** Failures of one kind in a row. */
+interface Row {
+  readonly backoff: Backoff;
+  /** When it was last counted, the clock's ms: what started before then says nothing new. */
+  countedAt: number;
+}
+
 export class DialLoop {
   readonly #options: DialLoopOptions;
   readonly #pool: DialledPool;
   readonly #load: Load;
-  readonly #backoff: Backoff;
+  readonly #failures: Row;
+  readonly #shortLives: Row;
   #round: Timer | undefined;
   #retry: Timer | undefined;
+  /** Runs after a row of short lives while the next connection proves that it lives longer. */
+  #proof: Timer | undefined;
   #running = false;
   /** No dial starts before this time, the clock's ms. */
   #blockedUntil = -Infinity;
-  /** When the present row of failures was last counted: what started before then says nothing new. */
-  #countedAt = -Infinity;
   #madeThisRound = 0;
   #demand = 0;
 
@@ -64,7 +75,8 @@ export class DialLoop {
     this.#options = options;
     this.#pool = pool;
     this.#load = load;
-    this.#backoff = new Backoff({ random: options.random });
+    this.#failures = { backoff: new Backoff(options), countedAt: -Infinity };
+    this.#shortLives = { backoff: new Backoff(options), countedAt: -Infinity };
   }
 
   start(): void {
@@ -77,6 +89,7 @@ export class DialLoop {
     this.#running = false;
     this.#options.clock.clearTimeout(this.#round);
     this.#options.clock.clearTimeout(this.#retry);
+    this.#options.clock.clearTimeout(this.#proof);
   }
 
   /** Dials what is missing, now, unless failures forbid it: called whenever the pool may be short. */
@@ -95,42 +108,60 @@ export class DialLoop {
     this.wake();
   }
 
-  /** A dial has succeeded. */
+  /** A dial has succeeded. After a row of short lives its connection has yet to live long enough. */
   succeeded(): void {
     this.#madeThisRound += 1;
     this.#demand = Math.max(0, this.#demand - 1);
-    this.#backoff.reset();
-    this.#blockedUntil = -Infinity;
+    this.#failures.backoff.reset();
+    if (this.#shortLives.backoff.attempt === 0) this.#blockedUntil = -Infinity;
+    else this.#proof ??= this.#options.clock.setTimeout(this.#proved, SHORT_LIFE_MS);
     this.wake();
   }
 
   /**
-   * A dial has failed, or its connection was closed as soon as it was there. Dials that failed together count once.
+   * A dial has failed. Dials that failed together count once.
    *
    * @param startedAt when the dial began, the clock's ms
    */
   failed(error: Error, startedAt: number): Retry {
+    return this.#count(this.#failures, error, startedAt);
+  }
+
+  /** The same for a dial that succeeded, and whose connection the server closed within {@link SHORT_LIFE_MS}. */
+  diedYoung(error: Error, startedAt: number): Retry {
+    this.#options.clock.clearTimeout(this.#proof);
+    this.#proof = undefined;
+    return this.#count(this.#shortLives, error, startedAt);
+  }
+
+  #count(row: Row, error: Error, startedAt: number): Retry {
     const { clock } = this.#options;
     const now = clock.now();
-    if (startedAt > this.#countedAt) {
-      this.#countedAt = now;
+    if (startedAt > row.countedAt) {
+      row.countedAt = now;
       const atLeastMs = error instanceof RejectedError ? (error.retryAfterMs ?? 0) : 0;
-      const delayMs = Math.max(this.#backoff.next(maxDelayFor(error)), atLeastMs);
-      this.#blockedUntil = now + delayMs;
+      const delayMs = Math.max(row.backoff.next(maxDelayFor(error)), atLeastMs);
+      this.#blockedUntil = Math.max(this.#blockedUntil, now + delayMs);
       clock.clearTimeout(this.#retry);
-      if (this.#running) this.#retry = clock.setTimeout(this.#tryAgain, delayMs);
+      if (this.#running) this.#retry = clock.setTimeout(this.#tryAgain, this.#blockedUntil - now);
     }
-    return { attempt: this.#backoff.attempt, retryInMs: Math.max(0, this.#blockedUntil - now) };
+    return { attempt: row.backoff.attempt, retryInMs: Math.max(0, this.#blockedUntil - now) };
   }
 
   /** How many dials may be under way. */
   #atOnce({ inUse }: DialledLevel): number {
     // After a failure one dial tries the way for all.
-    if (this.#backoff.attempt > 0) return 1;
+    if (this.#failures.backoff.attempt > 0 || this.#shortLives.backoff.attempt > 0) return 1;
     const { maxConnecting } = this.#options;
     // With nobody in a visit there is no better use for the time.
     return inUse === 0 ? maxConnecting : spareShare(maxConnecting, this.#load.busy);
   }
+
+  readonly #proved = (): void => {
+    this.#proof = undefined;
+    this.#shortLives.backoff.reset();
+    this.wake();
+  };
 
   readonly #tryAgain = (): void => {
     // Timers may fire a moment before their time by the clock.

@@ -232,6 +232,62 @@ test('a client whose server goes and comes back is warm again', async (t) => {
   t.is(again.size, 3);
 });
 
+test('a server that closes what it has just welcomed is tried later and later', async (t) => {
+  await using server = new ServerPool({ listen: LISTEN, token: TOKEN, tls: { mode: 0 } });
+  let welcomes = 0;
+  server.on('connectionReady', () => {
+    welcomes += 1;
+    server.flush();
+  });
+  await server.start();
+  await using client = new ClientPool({
+    dial: server.address ?? '',
+    token: TOKEN,
+    tls: { mode: 0 },
+    minCapacity: 4,
+    maxConnecting: 4,
+  });
+  const attempts: number[] = [];
+  client.on('dialFailed', ({ attempt, stage }) => {
+    attempts.push(attempt);
+    t.is(stage, 'greeting');
+  });
+  await client.start();
+  await until(() => (attempts.at(-1) ?? 0) >= 3, 'it has been tried again three times');
+  t.true(welcomes < 20, `${welcomes} dials`);
+});
+
+test('a raw connection that ends young, unused and unclaimed, counts as a failed dial; one that was used does not', async (t) => {
+  let tags = 0;
+  const server = createTcpServer((socket) => {
+    socket.on('error', () => {});
+    socket.on('data', () => socket.resetAndDestroy());
+    tags += 1;
+    if (tags <= 3) socket.end(`unused0${tags}`);
+    else if (tags === 4) socket.end('claimed1 and the first bytes');
+    else socket.write('used0001');
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  {
+    const dial = { host: '127.0.0.1', port: (server.address() as AddressInfo).port };
+    await using client = new ClientPool({ dial, session: false, tls: { mode: 0 }, minCapacity: 1, maxCapacity: 1 });
+    const attempts: number[] = [];
+    client.on('dialFailed', ({ attempt, stage }) => {
+      attempts.push(attempt);
+      t.is(stage, 'tag');
+    });
+    await client.start();
+    const claimed = await client.get('claimed1');
+    claimed.destroy();
+    const used = await client.acquire();
+    used.connection.socket.write('enough');
+    await until(() => used.connection.closed, 'the server has broken it off');
+    t.deepEqual(attempts, [1, 2, 3]);
+  }
+  server.close();
+});
+
 test('two clients of one tunnel are two groups', async (t) => {
   await using server = new ServerPool({ listen: LISTEN, token: TOKEN });
   await server.start();

@@ -51,7 +51,12 @@ function loopOver(
     level.connecting -= 1;
     return loop.failed(error, starts.at(-1) ?? 0);
   };
-  return { loop, level, starts, succeed, fail, advance: (ms: number) => time.advance(ms) };
+  /** The server closes what it has just let in. */
+  const dieYoung = () => {
+    level.idle -= 1;
+    return loop.diedYoung(REFUSED, starts.at(-1) ?? 0);
+  };
+  return { loop, level, starts, succeed, fail, dieYoung, advance: (ms: number) => time.advance(ms) };
 }
 
 test('what is missing is dialled at once, in parallel, up to maxConnecting', (t) => {
@@ -167,6 +172,43 @@ test('the first success ends the backoff, and everything missing is dialled at o
   t.is(starts.length, 9);
   succeed();
   t.is(starts.length, 9 + 7);
+  loop.stop();
+});
+
+test('connections that die young are dialled later and later, though each dial succeeds', async (t) => {
+  const { loop, starts, succeed, dieYoung, advance } = loopOver({ capacity: 1, interval: 100_000 });
+  loop.start();
+  const pauses: number[] = [];
+  for (let round = 0; round < 6; round += 1) {
+    succeed();
+    const { attempt, retryInMs } = dieYoung();
+    t.is(attempt, round + 1);
+    pauses.push(retryInMs);
+    loop.wake();
+    t.is(starts.length, round + 1, 'not yet');
+    await advance(retryInMs);
+    t.is(starts.length, round + 2);
+  }
+  t.deepEqual(pauses, [55, 105, 205, 405, 505, 505]);
+  loop.stop();
+});
+
+test('after short lives one dial at a time tries the way, until a connection has lived for a second', async (t) => {
+  const { loop, level, succeed, dieYoung, advance } = loopOver({ capacity: 8, interval: 100_000 });
+  loop.start();
+  for (let dial = 0; dial < 8; dial += 1) succeed();
+  const pauses = Array.from({ length: 8 }, () => dieYoung().attempt);
+  t.deepEqual(pauses, [1, 1, 1, 1, 1, 1, 1, 1], 'those that were dialled together count once');
+  await advance(1000);
+  t.is(level.connecting, 1);
+  succeed();
+  t.is(level.connecting, 1);
+  await advance(999);
+  t.is(level.connecting, 1);
+  await advance(1);
+  t.is(level.connecting, 7);
+  while (level.connecting > 0) succeed();
+  t.is(dieYoung().attempt, 1, 'the row is forgotten');
   loop.stop();
 });
 

@@ -2,6 +2,9 @@ import type { Duplex } from 'node:stream';
 import type { CloseReason } from '../close-reason.ts';
 import type { PoolConnection } from './pool-connection.ts';
 
+/** Hears the end of a raw connection before its pool does; `untouched`: neither side has ever used it. */
+export type RawEndListener = (reason: CloseReason, untouched: boolean) => void;
+
 /**
  * A pooled connection without a session: a socket, as the ancestor has it. While idle it is watched but not read, so
  * that every byte is still in {@link socket} when it is handed out. Whoever holds it reads and writes the socket.
@@ -12,16 +15,18 @@ export class RawConnection implements PoolConnection {
   readonly socket: Duplex;
   /** The other end's address, for people. */
   readonly remote: string;
+  readonly #onEnd: RawEndListener | undefined;
   #closed = false;
   #used = false;
   #onClose: ((reason: CloseReason) => void) | undefined;
   #onUnread: (() => void) | undefined;
 
   /** @param socket not flowing: what came right behind the tag is still in it */
-  constructor(id: string, socket: Duplex, remote: string) {
+  constructor(id: string, socket: Duplex, remote: string, onEnd?: RawEndListener) {
     this.id = id;
     this.socket = socket;
     this.remote = remote;
+    this.#onEnd = onEnd;
     socket.on('error', () => this.#end('error'));
     socket.on('close', () => this.#end('peer-closed'));
   }
@@ -79,8 +84,10 @@ export class RawConnection implements PoolConnection {
   #end(reason: CloseReason): void {
     if (this.#closed) return;
     this.#closed = true;
+    const untouched = !this.#used && !this.unread;
     this.unpark();
     this.socket.destroy();
+    this.#onEnd?.(reason, untouched);
     this.#onClose?.(reason);
   }
 }

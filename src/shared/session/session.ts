@@ -38,7 +38,7 @@ export interface SessionOwner {
   onDemand?(count: number): void;
   /** The session broke: the other side did something wrong, or the network did. It is closed already. */
   onFault?(error: Error, session: Session): void;
-  /** The session has closed; said once, after the pool has heard. */
+  /** The session has closed; said once, before the pool hears. */
   onEnd?(session: Session, reason: CloseReason): void;
 }
 
@@ -385,8 +385,8 @@ export class Session implements FrameSink, VisitCarrier {
     this.#visit = undefined;
     if (phase !== 'idle' && phase !== 'draining') visit?.wasReset(ResetCode.internal, LOST);
     visit?.detach();
-    this.#onClose?.(this.#retiring ?? reason);
     this.#owner.onEnd?.(this, this.#retiring ?? reason);
+    this.#onClose?.(this.#retiring ?? reason);
   }
 
   #flushAndDestroy(): void {
