@@ -118,8 +118,8 @@ export class ClientPool<S extends boolean = true> extends ConnectionPool<PooledC
   }
 
   #level(): DialledLevel {
-    const { idle, inUse, connecting, capacity, max, interval } = this;
-    return { idle, inUse, connecting, capacity, max, interval };
+    const { idle, inUse, connecting, capacity, max, interval, acquired } = this;
+    return { idle, inUse, connecting, capacity, max, interval, acquired };
   }
 
   #dial(): boolean {
@@ -184,7 +184,7 @@ export class ClientPool<S extends boolean = true> extends ConnectionPool<PooledC
     const durationMs = this.#options.clock.now() - startedAt;
     if (this.heard('dialed')) this.tell('dialed', { pool: this.name, id, durationMs });
     room.put(id, connection, { passive });
-    this.#loop.succeeded();
+    this.#loop.succeeded(durationMs);
   }
 
   /** A connection of this stage has ended; when the server ended it young, its dial counts as failed after all. */

@@ -3,6 +3,7 @@ import type { Clock, Timer } from '../shared/clock.ts';
 import { RejectedError } from '../shared/errors.ts';
 import type { Load } from '../shared/load-meter.ts';
 import { nextCapacity, nextInterval } from '../shared/policy/adaptive.ts';
+import { idleForDemand, smoothed } from '../shared/policy/little.ts';
 import { missingConnections } from '../shared/policy/missing.ts';
 import { spareShare } from '../shared/policy/spare.ts';
 import { Backoff, maxDelayFor } from '../shared/resilience/backoff.ts';
@@ -29,6 +30,8 @@ export interface DialledLevel {
   readonly capacity: number;
   readonly max: number;
   readonly interval: number;
+  /** Connections handed out so far. */
+  readonly acquired: number;
 }
 
 /** The pool as the loop sees it. */
@@ -69,6 +72,11 @@ export class DialLoop {
   /** No dial starts before this time, the clock's ms. */
   #blockedUntil = -Infinity;
   #madeThisRound = 0;
+  /** What the recent demand is judged by: when the round began, what had been acquired then, and the smoothed figures. */
+  #roundAt = 0;
+  #acquiredBefore = 0;
+  #ratePerSecond: number | undefined;
+  #dialMs: number | undefined;
   #demand = 0;
 
   constructor(options: DialLoopOptions, pool: DialledPool, load: Load) {
@@ -81,6 +89,7 @@ export class DialLoop {
 
   start(): void {
     this.#running = true;
+    this.#roundAt = this.#options.clock.now();
     this.#scheduleRound();
     this.wake();
   }
@@ -109,8 +118,9 @@ export class DialLoop {
   }
 
   /** A dial has succeeded. After a row of short lives its connection has yet to live long enough. */
-  succeeded(): void {
+  succeeded(dialMs: number): void {
     this.#madeThisRound += 1;
+    this.#dialMs = smoothed(this.#dialMs, dialMs);
     this.#demand = Math.max(0, this.#demand - 1);
     this.#failures.backoff.reset();
     if (this.#shortLives.backoff.attempt === 0) this.#blockedUntil = -Infinity;
@@ -169,6 +179,16 @@ export class DialLoop {
     this.wake();
   };
 
+  /** What this round's acquires ask for; {@link nextCapacity} lets go of it again, one a round. */
+  #wantedIdle(acquired: number): number {
+    const now = this.#options.clock.now();
+    const rate = ((acquired - this.#acquiredBefore) / Math.max(1, now - this.#roundAt)) * 1000;
+    this.#ratePerSecond = smoothed(this.#ratePerSecond, rate);
+    this.#acquiredBefore = acquired;
+    this.#roundAt = now;
+    return idleForDemand(this.#ratePerSecond, this.#dialMs ?? 0);
+  }
+
   #scheduleRound(): void {
     this.#round = this.#options.clock.setTimeout(() => {
       this.#adapt();
@@ -178,10 +198,11 @@ export class DialLoop {
   }
 
   #adapt(): void {
-    const { idle, capacity, interval } = this.#pool.level();
+    const { idle, capacity, interval, acquired } = this.#pool.level();
+    const next = nextCapacity({ created: this.#madeThisRound, capacity }, this.#options);
     this.#pool.adapt({
       interval: nextInterval({ idle, capacity, interval }, this.#options),
-      capacity: nextCapacity({ created: this.#madeThisRound, capacity }, this.#options),
+      capacity: Math.min(Math.max(next, this.#wantedIdle(acquired)), this.#options.maxCapacity),
     });
     this.#madeThisRound = 0;
     // A demand that still stands is made again within the round.

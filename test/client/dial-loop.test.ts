@@ -9,7 +9,14 @@ const REFUSED = new DialError('connect', 'refused');
 /** A loop over a pool of numbers: dials are counted, and end when the test says so. */
 function loopOver(
   given: Partial<
-    DialledLevel & { maxConnecting: number; minCapacity: number; maxCapacity: number; busy: number; earlyMs: number }
+    DialledLevel & {
+      maxConnecting: number;
+      minCapacity: number;
+      maxCapacity: number;
+      busy: number;
+      earlyMs: number;
+      dialMs: number;
+    }
   >,
 ) {
   const time = manualClock();
@@ -19,7 +26,7 @@ function loopOver(
     ...time.clock,
     setTimeout: (callback, delayMs) => time.clock.setTimeout(callback, delayMs - earlyMs),
   };
-  const level = { idle: 0, inUse: 0, connecting: 0, capacity: 8, max: 64, interval: 100, ...given };
+  const level = { idle: 0, inUse: 0, connecting: 0, capacity: 8, max: 64, interval: 100, acquired: 0, ...given };
   const starts: number[] = [];
   const loop = new DialLoop(
     {
@@ -45,7 +52,7 @@ function loopOver(
   const succeed = (): void => {
     level.connecting -= 1;
     level.idle += 1;
-    loop.succeeded();
+    loop.succeeded(given.dialMs ?? 10);
   };
   const fail = (error: Error = REFUSED) => {
     level.connecting -= 1;
@@ -104,6 +111,22 @@ test('demand dials beyond the capacity, counting what is under way', (t) => {
   t.is(level.connecting, 10, 'the same visitors ask again while their dials are under way');
   loop.demand(12);
   t.is(level.connecting, 12);
+  loop.stop();
+});
+
+test('the capacity follows the acquires that come while a dial takes its time, and falls again by itself', async (t) => {
+  const { loop, level, succeed, advance } = loopOver({ capacity: 8, maxCapacity: 64, idle: 7, dialMs: 200 });
+  loop.start();
+  succeed();
+  level.acquired = 20;
+  await advance(100);
+  t.is(level.capacity, 40, '200 a second × 0.2 s');
+  const before = level.capacity;
+  await advance(3000);
+  t.true(level.capacity < before, `${level.capacity} without acquires`);
+  level.acquired += 1000;
+  await advance(level.interval);
+  t.is(level.capacity, 64, 'never above the maximum');
   loop.stop();
 });
 

@@ -114,6 +114,10 @@ export class ConnectionPool<T extends PoolConnection>
   get waiting(): number {
     return this.#queue.size;
   }
+  /** Connections handed out so far. */
+  get acquired(): number {
+    return this.#acquired;
+  }
   get generation(): number {
     return this.#generation;
   }
