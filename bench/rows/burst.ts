@@ -24,10 +24,10 @@ export const burstRow: Row = async ({ target, turns, quick, progress }) => {
     spread(against(name), 2),
     median(column(figures, name, ({ p50Ms }) => p50Ms)).toFixed(0),
     median(p99(name)).toFixed(0),
-    String(sum(column(figures, name, ({ handshakes }) => handshakes))),
+    median(column(figures, name, ({ handshakes }) => handshakes)).toFixed(0),
     String(sum(column(figures, name, ({ lost }) => lost))),
   ]);
-  const head = ['way', 'p99, × bare pipe', 'p50, ms', 'p99, ms', 'handshakes', 'lost'];
+  const head = ['way', 'p99, × bare pipe', 'p50, ms', 'p99, ms', 'handshakes a turn', 'lost'];
   const goals = pairs.map(({ name }): Goal => {
     const figure = median(against(name));
     return { what: `p99 of a burst, ${name}`, figure, limit: P99_LIMIT, sense: 'at most', unit: '× bare pipe' };

@@ -45,7 +45,7 @@ export const visitRow: Row = async ({ target, turns, quick, progress }) => {
   const head = ['way', 'at a time', 'CPU a visit, × bare pipe', 'CPU, ms', 'visits/s', 'p50 / p99, ms'];
   const all = [...figures.values()].flatMap((byWay) => [...byWay.values()].flat());
   return {
-    text: `${count} visits of ${VISIT_BYTES} B a turn.\n\n${table([...head, 'handshakes', 'lost'], rows)}`,
+    text: `${count} visits of ${VISIT_BYTES} B a turn.\n\n${table([...head, 'handshakes a turn', 'lost'], rows)}`,
     figures: Object.fromEntries([...figures].map(([atATime, byWay]) => [atATime, Object.fromEntries(byWay)])),
     goals: [...figures].flatMap(([atATime, byWay]) => (atATime === 1 ? [] : goals(atATime, byWay))),
     lost: sum(all.map(({ lost }) => lost)),
@@ -66,7 +66,7 @@ function line(name: string, atATime: number, byWay: Turns<VisitFigures>, count: 
     (median(of(({ cpuMs }) => cpuMs)) / count).toFixed(3),
     median(of(({ perSecond }) => perSecond)).toFixed(0),
     `${median(of(({ p50Ms }) => p50Ms)).toFixed(1)} / ${median(of(({ p99Ms }) => p99Ms)).toFixed(1)}`,
-    String(sum(of(({ handshakes }) => handshakes))),
+    median(of(({ handshakes }) => handshakes)).toFixed(0),
     String(sum(of(({ lost }) => lost))),
   ];
 }

@@ -3,7 +3,7 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { AddressRefusedError, DialError, reasonOf } from '../shared/errors.ts';
 import { formatAddress, type HostAddress, normaliseIp, remoteOf } from '../shared/net/address.ts';
 import type { AllowList } from '../shared/net/allow-list.ts';
-import { tuneSocket } from '../shared/net/socket-options.ts';
+import { BACKLOG, tuneSocket } from '../shared/net/socket-options.ts';
 import type { Greeted } from '../shared/session/greeting.ts';
 import type { FrameDecoder } from '../shared/wire/decode.ts';
 import { newId } from '../shared/wire/tag.ts';
@@ -87,7 +87,7 @@ export class Acceptor<R extends Room> implements ArrivalOwner {
       server.once('error', (cause) => {
         reject(new DialError('connect', `cannot listen on ${formatAddress(listen)}: ${reasonOf(cause)}`, { cause }));
       });
-      server.listen(listen.port, listen.host, resolve);
+      server.listen({ ...listen, backlog: BACKLOG }, resolve);
     });
     if (this.#closed) return void server.close();
     this.#server = server.removeAllListeners('error').on('error', this.#onServerError).on('connection', this.#accept);

@@ -1,6 +1,7 @@
 import { createServer, type Server, type Socket } from 'node:net';
 import { DialError, reasonOf } from '../shared/errors.ts';
 import { formatAddress, type HostAddress } from '../shared/net/address.ts';
+import { BACKLOG } from '../shared/net/socket-options.ts';
 
 /** Lets visitors in. Sockets are half-open, without Nagle, and read ahead a little, so that a visitor who leaves shows. */
 export class PublicListener {
@@ -25,14 +26,13 @@ export class PublicListener {
 
   /** @throws DialError when the address cannot be listened on */
   async start(): Promise<void> {
-    const { host, port } = this.#listen;
     await new Promise<void>((resolve, reject) => {
       const failed = (cause: Error): void => {
         const what = `cannot listen on ${formatAddress(this.#listen)}: ${reasonOf(cause)}`;
         reject(new DialError('connect', what, { cause }));
       };
       this.#server.once('error', failed);
-      this.#server.listen(port, host, () => {
+      this.#server.listen({ ...this.#listen, backlog: BACKLOG }, () => {
         this.#server.off('error', failed);
         resolve();
       });
