@@ -8,6 +8,13 @@ type MessageMap<M> = { readonly [K in keyof M]: [object] };
 /** The channels of each source, by event. Shared by all its instances: a channel is global anyway. */
 const sources = new Map<string, Map<string, diagnostics.Channel>>();
 
+/** Throws where no connection's handler is on the stack: a bug of a listener is not hidden, and breaks nothing here. */
+export function throwLater(error: unknown): void {
+  queueMicrotask(() => {
+    throw error;
+  });
+}
+
 /** Whether anybody hears one event of one emitter: for those who ask at every visit. */
 export interface Ear {
   readonly open: boolean;
@@ -45,17 +52,12 @@ export class Events<M extends MessageMap<M>> extends EventEmitter<M> {
     };
   }
 
-  /**
-   * Tells the listeners and the channel. What a listener throws is thrown on where no connection's handler is on the
-   * stack, so that it breaks nothing here.
-   */
+  /** Tells the listeners and the channel. What a listener throws is thrown later. */
   protected tell<K extends keyof M & string>(event: K, message: M[K][0]): void {
     try {
       (this as EventEmitter).emit(event, message);
     } catch (error) {
-      queueMicrotask(() => {
-        throw error;
-      });
+      throwLater(error);
     }
     const channel = this.#channel(event);
     if (channel.hasSubscribers) channel.publish(message);

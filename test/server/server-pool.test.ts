@@ -126,6 +126,22 @@ test('a full pool turns a client away with the reason, and takes the next when t
   t.is(pool.size, 1);
 });
 
+test('a connection that is lost in a visit goes to nobody who waits', async (t) => {
+  await using pool = new ServerPool({ listen: LISTEN, token: TOKEN, maxCapacity: 1 });
+  await pool.start();
+  await using client = new ClientPool({ dial: pool.address ?? '', token: TOKEN, minCapacity: 1, onVisit: () => {} });
+  await client.start();
+  const first = await pool.openVisit({ remote: 'unix', local: 'unix' });
+  const acquired: string[] = [];
+  pool.on('acquired', ({ id }) => acquired.push(id));
+  const waiting = pool.acquire();
+  first.abandon();
+  const { id, connection } = await waiting;
+  t.not(id, first.connectionId);
+  t.false(connection.closed);
+  t.deepEqual(acquired, [id]);
+});
+
 test('a server of the caller is used, and left open', async (t) => {
   const server: Server = createServer({ allowHalfOpen: true });
   server.listen(0, '127.0.0.1');

@@ -392,6 +392,7 @@ export class ConnectionPool<T extends PoolConnection>
 
   #refusalOf({ connection, generation, expired }: Entry<T>): PutRefusal | undefined {
     if (!this.ready) return 'pool-closed';
+    if (connection.closed) return 'peer-closed';
     if (generation !== this.#generation) return 'stale';
     if (connection.unread === true) return 'unread';
     if (expired) return 'max-lifetime';

@@ -6,6 +6,7 @@ import type { Duplex } from 'node:stream';
 import type { Clock, Timer } from '../clock.ts';
 import type { CloseReason } from '../close-reason.ts';
 import { ProtocolError } from '../errors.ts';
+import { throwLater } from '../events.ts';
 import type { FrameDecoder, FrameSink } from '../wire/decode.ts';
 import { encodeDemand, encodeFrame, encodePing, encodePong, encodeReset } from '../wire/encode.ts';
 import { FrameType, HEADER_BYTES, isKnownType, ResetCode } from '../wire/frame.ts';
@@ -381,12 +382,21 @@ export class Session implements FrameSink, VisitCarrier {
     if (flush) this.#flushAndDestroy();
     else this.#socket.destroy();
     const visit = this.#visit;
-    const { phase } = this.#state;
     this.#visit = undefined;
-    if (phase !== 'idle' && phase !== 'draining') visit?.wasReset(ResetCode.internal, LOST);
-    visit?.detach();
+    // The visit comes last: it gives its connection back, to a pool that must know by then that there is none.
     this.#owner.onEnd?.(this, this.#retiring ?? reason);
     this.#onClose?.(this.#retiring ?? reason);
+    if (visit !== undefined) this.#endVisit(visit);
+  }
+
+  #endVisit(visit: Visit): void {
+    const { phase } = this.#state;
+    try {
+      if (phase !== 'idle' && phase !== 'draining') visit.wasReset(ResetCode.internal, LOST);
+    } catch (error) {
+      throwLater(error);
+    }
+    visit.detach();
   }
 
   #flushAndDestroy(): void {

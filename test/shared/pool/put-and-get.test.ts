@@ -99,6 +99,20 @@ test('a connection that dies in use is forgotten at once, and its lease still en
   t.false(lease?.release());
 });
 
+test('a connection that has closed, and not said so yet, is not kept when it comes back', async (t) => {
+  const { pool } = poolOf();
+  const reasons = refusals(pool);
+  const [connection] = fill(pool, ['a']) as [FakeConnection];
+  const lease = pool.tryAcquire();
+  const waiting = pool.acquire();
+  connection.closed = true;
+  t.false(lease?.release());
+  t.deepEqual(reasons, ['peer-closed']);
+  t.deepEqual([pool.size, pool.waiting], [0, 1]);
+  fill(pool, ['b']);
+  t.is((await waiting).id, 'b');
+});
+
 test('a dead idle connection leaves by itself, and is never handed out', (t) => {
   const { pool } = poolOf();
   const [older, newer] = fill(pool, ['older', 'newer']) as [FakeConnection, FakeConnection];

@@ -6,6 +6,7 @@ import { encodeFrame } from '../../../src/shared/wire/encode.ts';
 import { FrameType, ResetCode } from '../../../src/shared/wire/frame.ts';
 import type { OpenInfo } from '../../../src/shared/wire/messages.ts';
 import { until } from '../../helpers/events.ts';
+import { later } from '../../helpers/later.ts';
 import { sessionPair } from '../../helpers/session-pair.ts';
 import { VisitLog } from '../../helpers/visit-log.ts';
 
@@ -334,6 +335,25 @@ test('a connection that is lost resets its visit once, at both ends', async (t) 
   here.visit.end();
   here.visit.reset(ResetCode.internal);
   t.true(here.visit.over);
+});
+
+test('the owner and the pool hear the end before the visit, which ends also when its listener throws', async (t) => {
+  const order: string[] = [];
+  const pair = await sessionPair({ server: { onEnd: () => void order.push('owner') }, client: { onVisit: () => {} } });
+  pair.server.onClose(() => void order.push('pool'));
+  const visit = pair.server.open(INFO);
+  const log = new VisitLog(visit);
+  log.onReset = () => {
+    order.push('visit');
+    throw new Error('a bug of the listener');
+  };
+  const thrown = later(() => pair.server.close('flushed'));
+  t.deepEqual(order, ['owner', 'pool', 'visit']);
+  t.true(log.done);
+  t.deepEqual(
+    thrown.map((error) => (error as Error).message),
+    ['a bug of the listener'],
+  );
 });
 
 test('what a listener throws closes the session, and leaves nobody else', async (t) => {
