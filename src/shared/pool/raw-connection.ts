@@ -31,8 +31,9 @@ export class RawConnection implements PoolConnection {
     socket.on('close', () => this.#end('peer-closed'));
   }
 
+  /** A socket that its holder has destroyed says so only in the next tick. */
   get closed(): boolean {
-    return this.#closed;
+    return this.#closed || this.socket.destroyed;
   }
 
   /** Bytes have arrived that nobody has read. */

@@ -48,6 +48,16 @@ test('the end of an idle connection closes it, once', async (t) => {
   }
 });
 
+test('it is closed as soon as its holder has destroyed the socket, and says so once', async (t) => {
+  const { connection, ends } = await rawPair();
+  connection.socket.destroy();
+  t.true(connection.closed);
+  t.deepEqual(ends, []);
+  await until(() => ends.length > 0, 'it has said so');
+  connection.close('destroyed');
+  t.deepEqual(ends, ['peer-closed']);
+});
+
 test('one direction’s end, or bytes left to send, make it unfit for the next holder', async (t) => {
   const { connection, peer } = await rawPair();
   connection.park(() => {});
