@@ -433,27 +433,32 @@ export class ConnectionPool<T extends PoolConnection>
   }
 
   #grant(waiter: Waiter<Lease<T>>, entry: Entry<T>): void {
-    waiter.grant(this.#lease(entry, waiter.waitedMs));
-    this.#shortage();
+    waiter.grant(this.#lease(entry));
+    this.#leased(entry, waiter.waitedMs);
   }
 
   #handOut(entry: Entry<T>): Lease<T> {
-    const lease = this.#lease(entry, 0);
-    this.#shortage();
+    const lease = this.#lease(entry);
+    this.#leased(entry, 0);
     return lease;
   }
 
-  #lease(entry: Entry<T>, waitedMs: number): Lease<T> {
+  #lease(entry: Entry<T>): Lease<T> {
     const { clock, leakThresholdMs } = this.poolOptions;
-    entry.connection.unpark?.();
     this.#bag.take(entry);
     this.#acquired += 1;
     if (this.#releasedEar.open) entry.since = clock.now();
     const origin = leakThresholdMs > 0 ? new Error('acquired here') : undefined;
     const lease = new Lease<T>(this, entry, origin);
     entry.lease = lease;
-    if (this.#acquiredEar.open) this.tell('acquired', { pool: this.name, id: entry.id, waitedMs });
     return lease;
+  }
+
+  /** Says so, once the lease is its holder's: a listener may do anything, and end a waiter too. */
+  #leased(entry: Entry<T>, waitedMs: number): void {
+    entry.connection.unpark?.();
+    if (this.#acquiredEar.open) this.tell('acquired', { pool: this.name, id: entry.id, waitedMs });
+    this.#shortage();
   }
 
   async #wait(

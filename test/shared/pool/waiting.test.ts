@@ -56,6 +56,21 @@ test('an abort ends the wait with its reason, and the connection goes to the nex
   await t.throwsAsync(pool.acquire({ signal: abort.signal }), { message: 'changed my mind' });
 });
 
+test('an abort while the connection is being granted comes too late, and harms nobody who waits', async (t) => {
+  const { pool } = poolOf();
+  const abort = new AbortController();
+  pool.once('acquired', () => abort.abort(new Error('too late')));
+  const waiting = [pool.acquire({ signal: abort.signal }), pool.acquire(), pool.acquire()];
+  fill(pool, ['a']);
+  t.is(pool.waiting, 2);
+  fill(pool, ['b', 'c']);
+  t.deepEqual(
+    (await Promise.all(waiting)).map(({ id }) => id),
+    ['a', 'b', 'c'],
+  );
+  t.deepEqual([pool.waiting, pool.inUse, pool.idle], [0, 3, 0]);
+});
+
 test('the queue has an end', async (t) => {
   const { pool } = poolOf({ maxWaiting: 1 });
   const first = pool.acquire();
