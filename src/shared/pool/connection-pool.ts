@@ -6,7 +6,7 @@ import type { CloseReason } from '../close-reason.ts';
 import { AcquireTimeoutError, NotOwnedError, PoolClosedError, QueueFullError } from '../errors.ts';
 import { findAged, findLeaks } from './ageing.ts';
 import { Bag } from './bag.ts';
-import type { Entry } from './entry.ts';
+import type { Entry, EntryState } from './entry.ts';
 import { Housekeeper } from './housekeeper.ts';
 import type { GroupFilter, GroupLevel } from './idle-list.ts';
 import { Lease, type LeaseOwner } from './lease.ts';
@@ -371,40 +371,48 @@ export class ConnectionPool<T extends PoolConnection>
     this.#created += 1;
     this.#housekeeper.start();
     connection.onClose((reason) => this.#connectionClosed(entry, reason));
-    if (this.heard('connectionReady')) this.tell('connectionReady', { pool: this.name, id, group, connectMs });
-    return this.#place(entry);
+    if (!this.heard('connectionReady')) return this.#place(entry);
+    this.tell('connectionReady', { pool: this.name, id, group, connectMs });
+    return this.#placeTold(entry);
   }
 
   /** A connection that was handed out comes back. */
   #giveBack(entry: Entry<T>): boolean {
-    const refusal = this.#refusalOf(entry);
-    if (refusal !== undefined) {
-      this.#drop(entry, refusal, POLITE.has(refusal));
-      this.#tellRefused(entry.id, refusal);
-      return false;
-    }
-    if (this.#releasedEar.open) {
-      const now = this.poolOptions.clock.now();
-      this.tell('released', { pool: this.name, id: entry.id, usedMs: now - (entry.since ?? now) });
-    }
-    return this.#place(entry);
+    const refusal = this.#refusalOf(entry) ?? (entry.connection.unread === true ? 'unread' : undefined);
+    if (refusal !== undefined) return this.#turnAway(entry, refusal);
+    if (!this.#releasedEar.open) return this.#place(entry);
+    const now = this.poolOptions.clock.now();
+    this.tell('released', { pool: this.name, id: entry.id, usedMs: now - (entry.since ?? now) });
+    return this.#placeTold(entry);
   }
 
   #refusalOf({ connection, generation, expired }: Entry<T>): PutRefusal | undefined {
     if (!this.ready) return 'pool-closed';
     if (connection.closed) return 'peer-closed';
     if (generation !== this.#generation) return 'stale';
-    if (connection.unread === true) return 'unread';
     if (expired) return 'max-lifetime';
     return connection.refusal?.();
   }
 
+  /** Closes a connection that is in nobody's hands and cannot be idle. */
+  #turnAway(entry: Entry<T>, refusal: PutRefusal): false {
+    this.#drop(entry, refusal, POLITE.has(refusal));
+    this.#tellRefused(entry.id, refusal);
+    return false;
+  }
+
+  /** {@link #place} behind an event, whose listener may have found a place for it, or closed it, or the pool. */
+  #placeTold(entry: Entry<T>): boolean {
+    if (entry.state !== 'inUse' || entry.lease !== undefined) return entry.state !== 'gone';
+    const refusal = this.#refusalOf(entry);
+    return refusal === undefined ? this.#place(entry) : this.#turnAway(entry, refusal);
+  }
+
   /**
    * Finds the place of a connection that is in nobody's hands: with one who waits, or in a list. False when a listener
-   * of the step before has had it closed.
+   * has had it closed there.
    */
   #place(entry: Entry<T>): boolean {
-    if (entry.state === 'gone') return false;
     const unread = entry.connection.unread === true;
     const waiter = this.#queue.size === 0 ? undefined : this.#waiterFor(entry, unread);
     if (waiter !== undefined) {
@@ -416,7 +424,7 @@ export class ConnectionPool<T extends PoolConnection>
       entry.connection.park?.(() => this.#claim(entry));
       this.#warm.update(this.idle);
     }
-    return true;
+    return entry.state !== 'gone';
   }
 
   /** Whoever waits for this very connection, else who waits for any. */
@@ -526,7 +534,7 @@ export class ConnectionPool<T extends PoolConnection>
 
   #dropIdle(reason: CloseReason): number {
     const before = this.#closed;
-    for (const entry of [...this.#bag.idleFromOldest()]) this.#drop(entry, reason, true);
+    for (const entry of [...this.#bag.idleFromOldest()]) if (isIdle(entry)) this.#drop(entry, reason, true);
     return this.#closed - before;
   }
 
@@ -559,8 +567,10 @@ export class ConnectionPool<T extends PoolConnection>
 
   #sweep(now: number): void {
     for (const { entry, reason } of [...findAged(this.#bag, this.poolOptions, this.#capacity, now)]) {
-      if (reason === 'unclaimed') this.addError();
-      this.#drop(entry, reason, reason !== 'unclaimed');
+      const unclaimed = reason === 'unclaimed';
+      if (unclaimed ? entry.state !== 'claimed' : !isIdle(entry)) continue;
+      if (unclaimed) this.addError();
+      this.#drop(entry, reason, !unclaimed);
     }
     for (const { id, lease, since = now } of findLeaks(this.#bag, this.poolOptions, now)) {
       if (lease === undefined || this.#reported.has(lease)) continue;
@@ -573,4 +583,9 @@ export class ConnectionPool<T extends PoolConnection>
     for (const waiter of this.#queue.takeAll()) waiter.refuse(error);
     this.#warm.refuseAll(error);
   }
+}
+
+/** Asked again of each connection on a list: who hears of the one before may have taken it. */
+function isIdle({ state }: { readonly state: EntryState }): boolean {
+  return state === 'idle' || state === 'passive';
 }

@@ -13,6 +13,21 @@ test('a surplus connection that was idle for long is closed, the least recently 
   t.is(pool.idle, 2);
 });
 
+test('a sweep spares a connection that a listener takes meanwhile', async (t) => {
+  const { pool, time } = poolOf({ min: 0, idleTimeoutMs: 1000, claimTimeoutMs: 1000 });
+  const taken: string[] = [];
+  const [idle, , claimed, other] = fill(pool, ['idle', 'old', 'claimed', 'other']);
+  for (const connection of [claimed, other]) connection?.receive();
+  pool.on('connectionClosed', ({ reason }) => {
+    const lease = reason === 'unclaimed' ? pool.tryGet('other') : pool.tryGet('old');
+    if (lease !== undefined) taken.push(lease.id);
+  });
+  await time.advance(1250);
+  t.deepEqual(taken, ['other', 'old']);
+  t.deepEqual([idle?.closedFor, claimed?.closedFor, pool.inUse], ['idle-timeout', 'unclaimed', 2]);
+  t.is(pool.errorCount, 1);
+});
+
 test('a release never closes a connection for being above capacity', async (t) => {
   const { pool, time } = poolOf({ min: 0, idleTimeoutMs: 1000 });
   fill(pool, ['a', 'b']);

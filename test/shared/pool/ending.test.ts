@@ -10,6 +10,14 @@ test('clean closes the idle connections only', (t) => {
   t.true(lease?.release());
 });
 
+test('clean spares a connection that a listener takes meanwhile', (t) => {
+  const { pool } = poolOf();
+  fill(pool, ['a', 'b', 'c']);
+  pool.once('connectionClosed', () => void pool.tryAcquire());
+  t.is(pool.clean(), 2);
+  t.deepEqual([pool.idle, pool.inUse], [0, 1]);
+});
+
 test('flush closes all, idle, handed out and claimed, at once', (t) => {
   const { pool } = poolOf();
   const connections = fill(pool, ['idle', 'claimed', 'used']) as [FakeConnection, FakeConnection, FakeConnection];

@@ -146,3 +146,44 @@ test('a listener may flush or close the pool in the middle of a step', (t) => {
     }
   }
 });
+
+test('a listener may put back, or take, the very connection that it hears of', (t) => {
+  for (const step of ['connectionReady', 'released'] as const) {
+    for (const take of [false, true]) {
+      const { pool } = poolOf();
+      const connection = new FakeConnection('a');
+      const listen = (): unknown => pool.once(step, () => void (pool.put('a', connection) && take && pool.tryGet('a')));
+      if (step === 'connectionReady') listen();
+      t.true(pool.put('a', connection));
+      const lease = step === 'released' ? pool.tryGet('a') : undefined;
+      if (step === 'released') listen();
+      if (lease !== undefined) t.true(lease.release());
+      t.deepEqual([pool.idle, pool.inUse], take ? [0, 1] : [1, 0], `${step}, ${take}`);
+      t.is(pool.tryAcquire()?.id, take ? undefined : 'a');
+    }
+  }
+});
+
+test('a connection is judged again when a listener has heard of it', (t) => {
+  const ends = { flush: 'stale', close: 'pool-closed', peer: 'draining' } as const;
+  for (const step of ['connectionReady', 'released'] as const) {
+    for (const [end, reason] of Object.entries(ends)) {
+      const { pool } = poolOf();
+      const reasons: string[] = [];
+      pool.on('putRefused', (refused) => reasons.push(refused.reason));
+      const connection = new FakeConnection('a');
+      const listen = (): unknown =>
+        pool.once(step, () => {
+          if (end === 'flush') pool.flush({ graceful: true });
+          else if (end === 'close') void pool.close();
+          else connection.state = 'draining';
+        });
+      if (step === 'connectionReady') listen();
+      const kept = pool.put('a', connection);
+      const lease = pool.tryAcquire();
+      if (step === 'released') listen();
+      t.false(lease === undefined ? kept : lease.release());
+      t.deepEqual([reasons, connection.closedFor, pool.size], [[reason], reason, 0], `${end} at ${step}`);
+    }
+  }
+});
