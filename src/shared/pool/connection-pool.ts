@@ -11,7 +11,7 @@ import { Housekeeper } from './housekeeper.ts';
 import type { GroupFilter, GroupLevel } from './idle-list.ts';
 import { Lease, type LeaseOwner } from './lease.ts';
 import type { PoolConnection, PutRefusal } from './pool-connection.ts';
-import { Events } from '../events.ts';
+import { Events, throwLater } from '../events.ts';
 import type { PoolEventMap } from './pool-events.ts';
 import { type CheckedPoolOptions, checkPoolOptions, type PoolOptions } from './pool-options.ts';
 import type { PoolStats } from './pool-stats.ts';
@@ -319,7 +319,11 @@ export class ConnectionPool<T extends PoolConnection>
 
   /** Idle connections are missing, or somebody waits. */
   protected shortage(missing: number, waiting: number): void {
-    this.poolOptions.onShortage?.(missing, waiting);
+    try {
+      this.poolOptions.onShortage?.(missing, waiting);
+    } catch (error) {
+      throwLater(error);
+    }
   }
 
   /** Sets what a dial loop decides. */

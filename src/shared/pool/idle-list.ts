@@ -1,3 +1,4 @@
+import { throwLater } from '../events.ts';
 import type { Entry } from './entry.ts';
 import { type Linked, LinkedList } from './linked-list.ts';
 import type { PoolConnection } from './pool-connection.ts';
@@ -105,10 +106,20 @@ export class IdleList<T extends PoolConnection> {
     const first = this.#ready.head;
     if (this.#pick !== undefined && this.#ready.size > 1) {
       const candidates = [...this.#ready.fromHead()].filter((group) => group.name !== filter?.notGroup);
-      const picked = this.#pick(candidates);
+      const picked = this.#picked(this.#pick, candidates);
       const group = candidates.find((candidate) => candidate.name === picked);
       return group ?? candidates[0];
     }
     return first !== undefined && first.name === filter?.notGroup ? first.next : first;
+  }
+
+  /** The picker's choice; a picker that throws leaves it to the pool. */
+  #picked(pick: GroupPicker, candidates: readonly GroupLevel[]): string | undefined {
+    try {
+      return pick(candidates);
+    } catch (error) {
+      throwLater(error);
+      return undefined;
+    }
   }
 }

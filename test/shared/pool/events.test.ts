@@ -187,3 +187,22 @@ test('a connection is judged again when a listener has heard of it', (t) => {
     }
   }
 });
+
+test('whoever is told what the pool lacks may throw, and who waits is served all the same', async (t) => {
+  const { pool } = poolOf({
+    min: 1,
+    onShortage: () => {
+      throw new Error('a bug of the dialler');
+    },
+  });
+  const waiting: Promise<unknown>[] = [];
+  const thrown = later(() => {
+    waiting.push(pool.acquire());
+    fill(pool, ['a', 'b']);
+    t.truthy(pool.tryAcquire());
+  });
+  t.is(thrown.length, 3);
+  t.is((thrown[0] as Error).message, 'a bug of the dialler');
+  await Promise.all(waiting);
+  t.is(pool.inUse, 2);
+});

@@ -1,6 +1,7 @@
 import test from 'ava';
 import type { GroupLevel } from '../../../src/shared/pool/idle-list.ts';
 import { fill, poolOf } from '../../helpers/fake-connection.ts';
+import { later } from '../../helpers/later.ts';
 
 test('the most recently used connection is handed out first', (t) => {
   const { pool } = poolOf();
@@ -58,6 +59,21 @@ test('a picker that names a group with nothing idle is overruled', (t) => {
   fill(pool, ['a1'], 'a');
   fill(pool, ['b1'], 'b');
   t.truthy(pool.tryAcquire());
+});
+
+test('a picker that throws is passed over, and its error is not hidden', (t) => {
+  const { pool } = poolOf({
+    pickGroup: () => {
+      throw new Error('a bug of the picker');
+    },
+  });
+  fill(pool, ['a1'], 'a');
+  fill(pool, ['b1'], 'b');
+  const thrown = later(() => t.is(pool.tryAcquire()?.id, 'b1'));
+  t.deepEqual(
+    thrown.map((error) => (error as Error).message),
+    ['a bug of the picker'],
+  );
 });
 
 test('a group without connections is forgotten', (t) => {
