@@ -142,6 +142,22 @@ test('a connection that is lost in a visit goes to nobody who waits', async (t) 
   t.deepEqual(acquired, [id]);
 });
 
+test('a graceful flush, and closing, let a lease between two visits end', async (t) => {
+  for (const end of ['flush', 'close'] as const) {
+    await using pool = new ServerPool({ listen: LISTEN, token: TOKEN, maxCapacity: 1 });
+    await pool.start();
+    await using client = new ClientPool({ dial: pool.address ?? '', token: TOKEN, minCapacity: 1 });
+    await client.start();
+    const lease = await pool.acquire();
+    if (end === 'flush') pool.flush({ graceful: true });
+    else void pool.close();
+    await until(() => pool.state === 'closing' || end === 'flush', 'it has begun');
+    t.false(lease.connection.closed, end);
+    t.false(lease.release());
+    t.true(lease.connection.closed);
+  }
+});
+
 test('a server of the caller is used, and left open', async (t) => {
   const server: Server = createServer({ allowHalfOpen: true });
   server.listen(0, '127.0.0.1');

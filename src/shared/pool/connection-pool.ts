@@ -280,7 +280,7 @@ export class ConnectionPool<T extends PoolConnection>
     let closed = this.#dropIdle('flushed');
     for (const entry of this.#bag.all()) {
       if (graceful && entry.state === 'inUse') {
-        entry.connection.retire?.('flushed');
+        entry.connection.retire?.('flushed', true);
       } else {
         this.#drop(entry, 'flushed');
         closed += 1;
@@ -346,7 +346,7 @@ export class ConnectionPool<T extends PoolConnection>
     this.#dropIdle('pool-closed');
     for (const entry of this.#bag.all()) {
       if (entry.state === 'claimed') this.#drop(entry, 'pool-closed');
-      else entry.connection.retire?.('pool-closed');
+      else entry.connection.retire?.('pool-closed', true);
     }
     if (this.#bag.size + this.#retiring.size > 0) {
       await new Promise<void>((resolve) => {

@@ -31,7 +31,7 @@ export interface PoolConnection {
    * peer that is just about to use it loses nothing; one in use goes on, and is closed when it comes back. Without it
    * the pool calls {@link close} on idle connections, and says nothing to those in use.
    */
-  retire?(reason: CloseReason): void;
+  retire?(reason: CloseReason, inUse?: boolean): void;
   /** Why it cannot be idle now; undefined when it can. Judged when it is put. */
   refusal?(): 'unfinished' | 'draining' | undefined;
   /** Bytes have arrived that nobody has read. */

@@ -173,10 +173,12 @@ export class Session implements FrameSink, VisitCarrier {
   /**
    * Says goodbye. A visit that is on goes on; no other begins. The side that opens visits closes an idle connection
    * just so; the other answers an OPEN that may be on its way, and closes when the opener has, or a second later.
+   *
+   * @param inUse somebody holds it: between two visits nothing is said until it is given back
    */
-  retire(reason: CloseReason): void {
-    if (this.#closed) return;
+  retire(reason: CloseReason, inUse = false): void {
     const idle = this.#visit === undefined;
+    if (this.#closed || (idle && inUse)) return;
     if (idle && this.#state.role === 'opener') return this.close(reason);
     if (this.#retiring === undefined) this.#sendControl(encodeFrame(FrameType.drain, 0));
     this.#retiring = reason;

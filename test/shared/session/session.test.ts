@@ -323,6 +323,20 @@ test('an opener that retires just closes', async (t) => {
   t.deepEqual(pair.closes, ['cleaned', 'peer-closed']);
 });
 
+test('a session that retires in the hands of a holder, between two visits, stays as it is', async (t) => {
+  const pair = await servingPair();
+  pair.server.retire('flushed', true);
+  pair.client.retire('flushed', true);
+  const here = pair.open();
+  here.visit.end();
+  const there = await pair.theirs(1);
+  there.visit.end();
+  await until(() => here.log.done && there.log.done, 'the visit is over');
+  t.deepEqual([pair.server.closed, pair.client.closed], [false, false]);
+  pair.server.retire('flushed');
+  t.deepEqual(pair.closes, ['flushed']);
+});
+
 test('a connection that is lost resets its visit once, at both ends', async (t) => {
   const pair = await servingPair();
   const here = pair.open();
