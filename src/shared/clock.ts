@@ -2,6 +2,7 @@
  * Time as a dependency: whatever waits takes a {@link Clock}, so that tests drive it instead of
  * sleeping. All values are ms.
  */
+import { MAX_DURATION_MS } from './units.ts';
 
 /** A timer that was started and can be cleared. It keeps the process alive until `unref` is called. */
 export interface Timer {
@@ -16,9 +17,9 @@ export interface Clock {
   clearTimeout(timer: Timer | undefined): void;
 }
 
-/** The machine's own time. */
+/** The machine's own time. A delay beyond the longest that its timers keep is that long. */
 export const systemClock: Clock = {
   now: () => performance.now(),
-  setTimeout: (callback, delayMs) => setTimeout(callback, delayMs),
+  setTimeout: (callback, delayMs) => setTimeout(callback, Math.min(delayMs, MAX_DURATION_MS)),
   clearTimeout: (timer) => clearTimeout(timer as NodeJS.Timeout | undefined),
 };
