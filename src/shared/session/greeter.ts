@@ -78,7 +78,9 @@ export class Greeter implements FrameSink {
     try {
       this.#decoder.push(chunk);
     } catch (error) {
-      this.abort(error as Error);
+      // In the frames behind the greeting: it is for whoever has taken the socket.
+      if (this.#over) this.#socket.destroy(error as Error);
+      else this.abort(error as Error);
     }
   };
 

@@ -101,7 +101,7 @@ export class Session implements FrameSink, VisitCarrier {
     decoder.sink = this;
     socket.on('data', (chunk: Buffer) => this.#read(chunk));
     socket.on('drain', () => this.#visit?.drained());
-    socket.on('error', (error) => this.#fail('error', error));
+    socket.on('error', (error) => this.#fail(error));
     socket.on('end', () => this.#end('peer-closed'));
     socket.on('close', () => this.#end('peer-closed'));
   }
@@ -249,8 +249,7 @@ export class Session implements FrameSink, VisitCarrier {
     try {
       this.#decoder.push(chunk);
     } catch (error) {
-      const reason = error instanceof ProtocolError ? 'protocol-error' : 'error';
-      this.#fail(reason, error instanceof Error ? error : new ProtocolError(String(error)));
+      this.#fail(error);
     }
   }
 
@@ -370,10 +369,10 @@ export class Session implements FrameSink, VisitCarrier {
     this.#timer = undefined;
   }
 
-  #fail(reason: CloseReason, error: Error): void {
+  #fail(error: unknown): void {
     if (this.#closed) return;
-    this.#end(reason);
-    this.#owner.onFault?.(error, this);
+    this.#end(error instanceof ProtocolError ? 'protocol-error' : 'error');
+    this.#owner.onFault?.(error instanceof Error ? error : new ProtocolError(String(error)), this);
   }
 
   #end(reason: CloseReason, flush = false): void {

@@ -1,13 +1,15 @@
 import test from 'ava';
 import type { CloseReason } from '../../../src/shared/close-reason.ts';
-import type { SessionOwner } from '../../../src/shared/session/session.ts';
+import { Greeter } from '../../../src/shared/session/greeter.ts';
+import { Session, type SessionOwner } from '../../../src/shared/session/session.ts';
 import type { Visit } from '../../../src/shared/session/visit.ts';
 import { encodeFrame } from '../../../src/shared/wire/encode.ts';
-import { FrameType, ResetCode } from '../../../src/shared/wire/frame.ts';
+import { FrameType, HEADER_BYTES, ResetCode } from '../../../src/shared/wire/frame.ts';
 import type { OpenInfo } from '../../../src/shared/wire/messages.ts';
+import { manualClock } from '../../helpers/clock.ts';
 import { until } from '../../helpers/events.ts';
 import { later } from '../../helpers/later.ts';
-import { sessionPair } from '../../helpers/session-pair.ts';
+import { clientGreeting, serverGreeting, sessionPair, wire } from '../../helpers/session-pair.ts';
 import { VisitLog } from '../../helpers/visit-log.ts';
 
 const INFO: OpenInfo = { protocol: 'tcp', tunnel: 'default', remote: '192.0.2.1:5000', local: '127.0.0.1:80' };
@@ -213,6 +215,31 @@ for (const { title, to, frames } of HOSTILE) {
     t.is(pair.faults.length, 1);
   });
 }
+
+test('a protocol error in one chunk with the end of the greeting closes the session, and is told', async (t) => {
+  const [near, far] = wire();
+  const greeting = await serverGreeting();
+  const faults: string[] = [];
+  const ends: CloseReason[] = [];
+  const { clock } = manualClock();
+  const owner: SessionOwner = {
+    onFault: (error) => void faults.push(error.message),
+    onEnd: (_, reason) => void ends.push(reason),
+  };
+  new Greeter(far, await clientGreeting(), {
+    onGreeted: (greeted, decoder) =>
+      void new Session({ id: 'a', socket: far, decoder, greeted, side: 'client', remote: 'test', clock, owner }),
+    onGreetingFailed: (error) => t.fail(error.message),
+  }).start();
+  near.on('data', (hello: Buffer) => {
+    const { reply } = greeting.receive(FrameType.hello, hello.subarray(HEADER_BYTES));
+    near.write(Buffer.concat([reply, encodeFrame(FrameType.open, 7, Buffer.from('{}'))]));
+  });
+  near.write(greeting.start() ?? '');
+  await until(() => ends.length > 0, 'the session has closed');
+  t.deepEqual(ends, ['protocol-error']);
+  t.regex(faults[0] ?? '', /open of visit 7/);
+});
 
 test('data after the end of a visit’s direction is a protocol error, and the visit is reset once', async (t) => {
   const pair = await servingPair();
