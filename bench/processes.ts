@@ -60,15 +60,23 @@ export async function stop(children: Iterable<ChildProcess> = started): Promise<
   await Promise.all(ends);
 }
 
-/** User and system time that these processes have used so far, ms. */
+/** User and system time that these processes and those that they started have used so far, ms. */
 export function cpuMs(children: readonly ChildProcess[]): number {
-  const ticks = children.map(({ pid }) => {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    // The name in brackets may hold spaces; utime and stime are the 12th and 13th field behind it.
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    return Number(fields[11]) + Number(fields[12]);
-  });
+  const ticks = children
+    .flatMap(({ pid }) => familyOf(String(pid)))
+    .map((pid) => {
+      const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+      // The name in brackets may hold spaces; utime and stime are the 12th and 13th field behind it.
+      const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+      return Number(fields[11]) + Number(fields[12]);
+    });
   return (ticks.reduce((sum, one) => sum + one, 0) * 1000) / TICKS_PER_SECOND;
+}
+
+/** A process and all that it has started. */
+function familyOf(pid: string): string[] {
+  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean);
+  return [pid, ...children.flatMap(familyOf)];
 }
 
 /** A port that nothing listens on now. */

@@ -16,6 +16,7 @@ import { idleRow } from './rows/idle.ts';
 import { longPathRow } from './rows/long-path.ts';
 import { visitRow } from './rows/visit.ts';
 import { warmUpRow } from './rows/warm-up.ts';
+import { workersRow } from './rows/workers.ts';
 
 const ROWS: Readonly<Record<string, Row>> = {
   visit: visitRow,
@@ -24,6 +25,7 @@ const ROWS: Readonly<Record<string, Row>> = {
   idle: idleRow,
   'warm-up': warmUpRow,
   'long-path': longPathRow,
+  workers: workersRow,
   core: coreRow,
 };
 

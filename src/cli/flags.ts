@@ -2,6 +2,7 @@
  * Every flag of `poold server` and `poold client`, one row each. The tables are exhaustive by type: a new library option
  * without a decision about its flag does not compile.
  */
+import { availableParallelism } from 'node:os';
 import type { ClientPoolOptions } from '../client/client-pool-options.ts';
 import type { TunnelClientOptions } from '../client/tunnel-client.ts';
 import type { ServerPoolOptions } from '../server/server-pool-options.ts';
@@ -10,6 +11,9 @@ import { type AddressOptions, parseAddress } from '../shared/net/address.ts';
 import type { ClientTlsOptions, ServerTlsOptions } from '../shared/tls/modes.ts';
 import { parseDuration } from '../shared/units.ts';
 import type { Flag } from './flag.ts';
+
+/** The most processes that one command starts. */
+const MAX_WORKERS = 128;
 
 /** A flag for each option of `T`; null for those that have none. */
 type Table<T> = { readonly [K in keyof Required<T>]: Flag | null };
@@ -98,6 +102,10 @@ export const SERVER_POOL_FLAGS = {
   maxWaiting: { flags: '--max-waiting <n>', help: 'the most visitors that wait', default: '4096', parse: count },
   // The rows of --tls are below.
   tls: null,
+  // --workers decides.
+  reusePort: null,
+  worker: null,
+  workers: null,
   // The library's own.
   server: null,
   idFormat: null,
@@ -113,8 +121,11 @@ export const SERVER_POOL_FLAGS = {
 
 export const SERVER_TLS_FLAGS = {
   mode: TLS,
-  cert: { flags: '--cert <file>', help: 'with --tls 2: the certificate and its chain, PEM' },
-  key: { flags: '--key <file>', help: 'with --tls 2: its private key, PEM' },
+  cert: {
+    flags: '--cert <file>',
+    help: 'with --tls 2: the certificate and its chain, PEM; with --tls 1: in place of one made in memory',
+  },
+  key: { flags: '--key <file>', help: 'its private key, PEM' },
   // Client certificates come with the security work.
   clientCa: null,
 } as const satisfies Table<ServerTlsOptions>;
@@ -133,6 +144,9 @@ export const TUNNEL_SERVER_FLAGS = {
   },
   stallTimeoutMs: STALL_TIMEOUT,
   openTimeoutMs: null,
+  // --workers decides.
+  reusePort: null,
+  passOn: null,
   pool: null,
   clock: null,
 } as const satisfies Table<TunnelServerOptions>;
@@ -243,6 +257,17 @@ export const COMMON_FLAGS = {
     choices: ['pretty', 'json'],
   },
 } as const satisfies Record<string, Flag>;
+
+export const WORKERS: Flag = {
+  flags: '--workers <n>',
+  help: 'processes that serve, each with a pool of its own; auto: one for each core',
+  default: '1',
+  parse: (text) => {
+    const workers = text === 'auto' ? Math.min(availableParallelism(), MAX_WORKERS) : count(text);
+    if (workers < 1 || workers > MAX_WORKERS) throw new RangeError(`"${text}" is neither auto nor 1 to ${MAX_WORKERS}`);
+    return workers;
+  },
+};
 
 export const EXIT_ON_REJECT: Flag = {
   flags: '--exit-on-reject [yes|no]',

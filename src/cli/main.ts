@@ -12,6 +12,7 @@ import {
   SERVER_TLS_FLAGS,
   TUNNEL_CLIENT_FLAGS,
   TUNNEL_SERVER_FLAGS,
+  WORKERS,
 } from './flags.ts';
 import { explain } from './option-errors.ts';
 import { clientSettings, serverSettings } from './settings.ts';
@@ -61,10 +62,19 @@ export async function main(argv: readonly string[]): Promise<ExitCode> {
       running = command;
       const settings = await serverSettings(command);
       if (settings.tokenOnCommandLine) process.title = 'poold server';
-      const { runServer } = await import('./run-server.ts');
-      code = await runServer(settings);
+      if (settings.workers > 1) {
+        const { runWorkers } = await import('./workers/run-workers.ts');
+        code = await runWorkers(settings);
+      } else {
+        const { runServer } = await import('./run-server.ts');
+        code = await runServer(settings);
+      }
     });
-  addFlags(server, [SERVER_POOL_FLAGS, TUNNEL_SERVER_FLAGS, SERVER_TLS_FLAGS, COMMON_FLAGS], ['listen', 'public']);
+  addFlags(
+    server,
+    [SERVER_POOL_FLAGS, TUNNEL_SERVER_FLAGS, SERVER_TLS_FLAGS, COMMON_FLAGS, { WORKERS }],
+    ['listen', 'public'],
+  );
   const client = program
     .command('client')
     .description('keeps connections to a server ready, and connects visitors to the target')

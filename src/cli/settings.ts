@@ -17,6 +17,7 @@ import {
   TOKEN,
   TUNNEL_CLIENT_FLAGS,
   TUNNEL_SERVER_FLAGS,
+  WORKERS,
 } from './flags.ts';
 
 /** What both commands have beside the library's options. */
@@ -31,6 +32,8 @@ interface CommonSettings {
 }
 
 export interface ServerSettings extends CommonSettings {
+  /** Processes that serve. */
+  readonly workers: number;
   readonly pool: ServerPoolOptions<true>;
   readonly tunnel: Omit<TunnelServerOptions, 'pool'>;
 }
@@ -53,7 +56,8 @@ export async function serverSettings(command: Command): Promise<ServerSettings> 
     ...(tokens === undefined ? {} : { token: tokens }),
   } as unknown as ServerPoolOptions<true>;
   const tunnel = pick(command, TUNNEL_SERVER_FLAGS) as unknown as ServerSettings['tunnel'];
-  return { ...common, pool, tunnel, warnings: [...common.warnings, ...plainWarning(tls, tokens)] };
+  const workers = (valueOf(WORKERS, command) as number | undefined) ?? 1;
+  return { ...common, workers, pool, tunnel, warnings: [...common.warnings, ...plainWarning(tls, tokens)] };
 }
 
 /** @throws ConfigError for a file that cannot be used */
@@ -164,10 +168,10 @@ function plainWarning(tls: Values, tokens: string[] | undefined): string[] {
   ];
 }
 
-/** The files of mode 2. In another mode, and when one is missing, the library says what is wrong. */
+/** The files of a certificate. In mode 0, and when one is missing, the library says what is wrong. */
 async function readMaterial(tls: Values, command: Command): Promise<{ cert: string; key: string } | undefined> {
   const { mode, cert, key } = tls as { mode?: number; cert?: string; key?: string };
-  if (mode !== 2 || cert === undefined || key === undefined) return undefined;
+  if (mode === 0 || cert === undefined || key === undefined) return undefined;
   try {
     const material = await fileMaterial(cert, key);
     return { cert: material.cert, key: material.key };

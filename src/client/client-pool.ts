@@ -6,8 +6,9 @@ import { DialError, type DialStage, PoolClosedError, PooldError, ProtocolError, 
 import { formatAddress } from '../shared/net/address.ts';
 import { ConnectionPool } from '../shared/pool/connection-pool.ts';
 import { RawConnection } from '../shared/pool/raw-connection.ts';
-import type { Reservation } from '../shared/pool/reservation.ts';
+import type { PutOptions, Reservation } from '../shared/pool/reservation.ts';
 import type { Greeted } from '../shared/session/greeting.ts';
+import { unevenness } from '../shared/policy/even.ts';
 import { LoadMeter } from '../shared/load-meter.ts';
 import { Liveness } from '../shared/session/liveness.ts';
 import type { PooledConnection } from '../shared/pooled-connection.ts';
@@ -36,6 +37,8 @@ export class ClientPool<S extends boolean = true> extends ConnectionPool<PooledC
   #rules: DialRules | undefined;
   #starting: Promise<void> | undefined;
   #welcomed = false;
+  /** How many processes the server has. */
+  #workers = 1;
 
   /** @throws InvalidOptionError naming the option */
   constructor(options: ClientPoolOptions<S>) {
@@ -119,7 +122,14 @@ export class ClientPool<S extends boolean = true> extends ConnectionPool<PooledC
 
   #level(): DialledLevel {
     const { idle, inUse, connecting, capacity, max, interval, acquired } = this;
-    return { idle, inUse, connecting, capacity, max, interval, acquired };
+    const uneven = this.#workers === 1 ? 0 : unevenness(this.#idleByWorker(), this.#workers, capacity, connecting);
+    return { idle, inUse, connecting, capacity, max, interval, acquired, uneven };
+  }
+
+  #idleByWorker(): number[] {
+    const idle: number[] = [];
+    for (const group of this.groups) idle[Number(group.name)] = group.idle;
+    return idle;
   }
 
   #dial(): boolean {
@@ -134,13 +144,16 @@ export class ClientPool<S extends boolean = true> extends ConnectionPool<PooledC
         const connection = new RawConnection(id, socket, this.#remote, (reason, untouched) => {
           if (untouched) this.#ended(reason, 'tag', startedAt, bornAt);
         });
-        this.#dialed(id, startedAt, room, connection as PooledConnection<S>, false);
+        this.#dialed(id, startedAt, room, connection as PooledConnection<S>, {});
       },
       onGreeted: (id, socket, greeted, decoder) => {
         this.#dials.delete(dial);
         const session = this.#session(id, socket, greeted, decoder, startedAt);
-        const passive = greeted.role === 'acceptor';
-        this.#dialed(id, startedAt, room, session as PooledConnection<S>, passive);
+        const { worker, workers } = greeted.settings;
+        // A group for each of the server's processes: each is to keep its share.
+        const group = workers === 1 ? '' : String(worker);
+        const options = { passive: greeted.role === 'acceptor', group };
+        this.#dialed(id, startedAt, room, session as PooledConnection<S>, options);
       },
       onFailed: (error, stage) => {
         this.#dials.delete(dial);
@@ -157,7 +170,8 @@ export class ClientPool<S extends boolean = true> extends ConnectionPool<PooledC
     const { clock } = this.#options;
     const bornAt = clock.now();
     this.#welcomed = true;
-    const { keepAliveMs, maxConnections } = greeted.settings;
+    const { keepAliveMs, maxConnections, workers } = greeted.settings;
+    this.#workers = workers;
     this.#liveness.limit(keepAliveMs);
     if (maxConnections < this.max) this.setLevel({ max: maxConnections });
     const owner = {
@@ -179,11 +193,11 @@ export class ClientPool<S extends boolean = true> extends ConnectionPool<PooledC
     startedAt: number,
     room: Reservation<PooledConnection<S>>,
     connection: PooledConnection<S>,
-    passive: boolean,
+    options: PutOptions,
   ): void {
     const durationMs = this.#options.clock.now() - startedAt;
     if (this.heard('dialed')) this.tell('dialed', { pool: this.name, id, durationMs });
-    room.put(id, connection, { passive });
+    room.put(id, connection, options);
     this.#loop.succeeded(durationMs);
   }
 

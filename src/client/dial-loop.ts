@@ -30,6 +30,8 @@ export interface DialledLevel {
   readonly capacity: number;
   readonly max: number;
   readonly interval: number;
+  /** What one of the server's processes lacks, whatever the others have. */
+  readonly uneven?: number;
   /** Connections handed out so far. */
   readonly acquired: number;
 }

@@ -5,7 +5,7 @@ import type { Duplex } from 'node:stream';
 import type { Clock, Timer } from '../shared/clock.ts';
 import { DialError, type DialStage, HandshakeTimeoutError, PooldError, reasonOf } from '../shared/errors.ts';
 import type { Address } from '../shared/net/address.ts';
-import { tuneSocket } from '../shared/net/socket-options.ts';
+import { SOCKET_OPTIONS, tuneSocket } from '../shared/net/socket-options.ts';
 import { Greeter, type GreeterOwner } from '../shared/session/greeter.ts';
 import { ClientGreeting, type ClientGreetingOptions, type Greeted } from '../shared/session/greeting.ts';
 import { channelBinding } from '../shared/tls/exporter.ts';
@@ -91,7 +91,7 @@ export class Dial implements GreeterOwner {
   }
 
   #connectTo(to: Address): void {
-    const socket = connectTcp({ ...to, allowHalfOpen: true, noDelay: true });
+    const socket = connectTcp({ ...to, ...SOCKET_OPTIONS });
     this.#adopt(socket);
     socket.once('connect', () => {
       tuneSocket(socket, this.#rules.keepAliveMs);

@@ -2,6 +2,7 @@ import { connect, type Socket } from 'node:net';
 import type { Clock } from '../shared/clock.ts';
 import { TargetError } from '../shared/errors.ts';
 import { type Address, formatAddress } from '../shared/net/address.ts';
+import { SOCKET_OPTIONS } from '../shared/net/socket-options.ts';
 import { ResetCode } from '../shared/wire/frame.ts';
 
 /** A connection to the target under way. Bytes may be written at once; they are sent when it is connected. */
@@ -18,7 +19,7 @@ export function connectTarget(
   clock: Clock,
   onConnected: () => void,
 ): TargetConnection {
-  const socket = connect({ ...address, allowHalfOpen: true, noDelay: true });
+  const socket = connect({ ...address, ...SOCKET_OPTIONS });
   let connected = false;
   const timer = clock.setTimeout(() => {
     socket.destroy(new TargetError(`the target ${formatAddress(address)} did not answer within ${timeoutMs} ms`));

@@ -3,7 +3,7 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { AddressRefusedError, DialError, reasonOf } from '../shared/errors.ts';
 import { formatAddress, type HostAddress, normaliseIp, remoteOf } from '../shared/net/address.ts';
 import type { AllowList } from '../shared/net/allow-list.ts';
-import { BACKLOG, tuneSocket } from '../shared/net/socket-options.ts';
+import { listenOptions, SOCKET_OPTIONS, tuneSocket } from '../shared/net/socket-options.ts';
 import type { Greeted } from '../shared/session/greeting.ts';
 import type { FrameDecoder } from '../shared/wire/decode.ts';
 import { newId } from '../shared/wire/tag.ts';
@@ -13,6 +13,7 @@ import { type HandshakeSlot, HandshakeSlots } from './handshake-slots.ts';
 export interface AcceptorOptions {
   /** Where to listen, or a server of the caller's, which the caller closes. */
   readonly listen: HostAddress | Server;
+  readonly reusePort: boolean;
   readonly allow: AllowList;
   /** TCP keep-alive, ms; 0 off. */
   readonly keepAliveMs: number;
@@ -82,12 +83,12 @@ export class Acceptor<R extends Room> implements ArrivalOwner {
       this.#server = listen.on('connection', this.#accept);
       return;
     }
-    const server = createServer({ allowHalfOpen: true, noDelay: true });
+    const server = createServer(SOCKET_OPTIONS);
     await new Promise<void>((resolve, reject) => {
       server.once('error', (cause) => {
         reject(new DialError('connect', `cannot listen on ${formatAddress(listen)}: ${reasonOf(cause)}`, { cause }));
       });
-      server.listen({ ...listen, backlog: BACKLOG }, resolve);
+      server.listen(listenOptions(listen, this.#options.reusePort), resolve);
     });
     if (this.#closed) return void server.close();
     this.#server = server.removeAllListeners('error').on('error', this.#onServerError).on('connection', this.#accept);

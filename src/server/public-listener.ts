@@ -1,16 +1,23 @@
 import { createServer, type Server, type Socket } from 'node:net';
 import { DialError, reasonOf } from '../shared/errors.ts';
 import { formatAddress, type HostAddress } from '../shared/net/address.ts';
-import { BACKLOG } from '../shared/net/socket-options.ts';
+import { listenOptions, SOCKET_OPTIONS } from '../shared/net/socket-options.ts';
 
 /** Lets visitors in. Sockets are half-open, without Nagle, and read ahead a little, so that a visitor who leaves shows. */
 export class PublicListener {
   readonly #listen: HostAddress;
+  readonly #reusePort: boolean;
   readonly #server: Server;
 
-  constructor(listen: HostAddress, onVisitor: (socket: Socket) => void, onFault: (error: DialError) => void) {
+  constructor(
+    listen: HostAddress,
+    reusePort: boolean,
+    onVisitor: (socket: Socket) => void,
+    onFault: (error: DialError) => void,
+  ) {
     this.#listen = listen;
-    this.#server = createServer({ allowHalfOpen: true, noDelay: true }, onVisitor);
+    this.#reusePort = reusePort;
+    this.#server = createServer(SOCKET_OPTIONS, onVisitor);
     this.#server.on('error', (cause) => {
       if (this.#server.listening)
         onFault(new DialError('connect', `cannot accept a visitor: ${cause.message}`, { cause }));
@@ -32,7 +39,7 @@ export class PublicListener {
         reject(new DialError('connect', what, { cause }));
       };
       this.#server.once('error', failed);
-      this.#server.listen({ ...this.#listen, backlog: BACKLOG }, () => {
+      this.#server.listen(listenOptions(this.#listen, this.#reusePort), () => {
         this.#server.off('error', failed);
         resolve();
       });

@@ -9,6 +9,7 @@ import { type PoolOptions, poolOptionsSchema } from '../shared/pool/pool-options
 import { checkTokens } from '../shared/session/check-token.ts';
 import { checkServerTls, type ServerTlsOptions } from '../shared/tls/modes.ts';
 import { isName } from '../shared/wire/fields.ts';
+import { MAX_WORKERS } from '../shared/wire/messages.ts';
 import type { IdFormat } from '../shared/wire/tag.ts';
 
 type CoreOptions = Pick<
@@ -22,7 +23,12 @@ export interface ServerPoolOptions<S extends boolean = boolean> extends CoreOpti
   readonly listen?: string | HostAddress;
   /** Instead of `listen`: a server of yours, created with `allowHalfOpen`. You listen with it, and you close it. */
   readonly server?: Server;
-  /** The most pooled connections. Default 4096. */
+  /** Lets other processes listen on the same port, where Node can (22.12 and later); the system spreads clients. */
+  readonly reusePort?: boolean;
+  /** Which of the `workers` processes that share the listener this is, from 0; clients keep connections to each. */
+  readonly worker?: number;
+  readonly workers?: number;
+  /** The most pooled connections, in each process. Default 4096. */
   readonly maxCapacity?: number;
   /** Client addresses and CIDRs, IPv4 and IPv6; others are closed before TLS. Default: everyone. */
   readonly allow?: readonly string[];
@@ -64,6 +70,9 @@ const schema = v.strictObject({
     v.union([v.string(), v.object({ host: v.string(), port: wholeNumber(0, 65535) })], 'wants host:port'),
   ),
   server: v.optional(v.instance(Server, 'wants a net.Server')),
+  reusePort: v.optional(v.boolean('wants true or false'), false),
+  worker: v.optional(wholeNumber(0, MAX_WORKERS - 1), 0),
+  workers: v.optional(wholeNumber(1, MAX_WORKERS), 1),
   maxCapacity: v.optional(wholeNumber(1, 1_000_000), 4096),
   allow: v.optional(v.array(v.string('wants texts'), 'wants a list'), []),
   tls: v.optional(

@@ -19,7 +19,7 @@ import { serverMaterial } from '../shared/tls/material.ts';
 import { serverTlsSettings } from '../shared/tls/modes.ts';
 import type { FrameDecoder } from '../shared/wire/decode.ts';
 import { isAddress } from '../shared/wire/fields.ts';
-import type { OpenInfo, Settings } from '../shared/wire/messages.ts';
+import { MAX_CONNECTIONS, type OpenInfo, type Settings } from '../shared/wire/messages.ts';
 import { Acceptor, type AcceptorOwner } from './acceptor.ts';
 import type { Arrival } from './arrival.ts';
 import { Demand } from './demand.ts';
@@ -176,8 +176,9 @@ export class ServerPool<S extends boolean = true> extends ConnectionPool<PooledC
     if (this.size >= this.max) {
       throw new RejectedError('full', `the pool is full (${this.max} connections)`, FULL_RETRY_MS);
     }
-    const { maxCapacity, keepAliveMs } = this.#options;
-    return { opener: 'server', maxConnections: maxCapacity, keepAliveMs, worker: 0, workers: 1 };
+    const { maxCapacity, keepAliveMs, worker, workers } = this.#options;
+    const maxConnections = Math.min(maxCapacity * workers, MAX_CONNECTIONS);
+    return { opener: 'server', maxConnections, keepAliveMs, worker, workers };
   }
 
   #onGreeted({ id, socket, remote }: Arrival, greeted: Greeted, decoder: FrameDecoder): void {

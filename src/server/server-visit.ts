@@ -2,7 +2,6 @@
 import type { Socket } from 'node:net';
 import type { Clock, Timer } from '../shared/clock.ts';
 import { VisitResetError } from '../shared/errors.ts';
-import { localOf, remoteOf } from '../shared/net/address.ts';
 import { Relay, type RelayEnd } from '../shared/relay/relay.ts';
 import type { StallWatch } from '../shared/relay/stall-watch.ts';
 import type { Visit } from '../shared/session/visit.ts';
@@ -42,12 +41,12 @@ export class ServerVisit {
   #moved = false;
   #drained = 0;
 
-  constructor(socket: Socket, rules: VisitRules, owner: ServerVisitOwner) {
+  constructor(socket: Socket, visitor: VisitorInfo, rules: VisitRules, owner: ServerVisitOwner) {
     this.#socket = socket;
     this.#rules = rules;
     this.#owner = owner;
     this.startedAt = rules.clock.now();
-    this.visitor = { remote: remoteOf(socket), local: localOf(socket) };
+    this.visitor = visitor;
   }
 
   /** The visit on its connection; undefined while the visitor waits. */

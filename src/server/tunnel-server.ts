@@ -1,8 +1,9 @@
 /** The public end of a tunnel: each visitor is handed a pooled connection and talks to the target behind it. */
+import type { Socket } from 'node:net';
 import * as v from 'valibot';
 import { type Clock, systemClock } from '../shared/clock.ts';
 import { Events } from '../shared/events.ts';
-import type { HostAddress } from '../shared/net/address.ts';
+import { type HostAddress, localOf, remoteOf } from '../shared/net/address.ts';
 import { listenOption } from '../shared/net/address-option.ts';
 import { checkOptions, instance, milliseconds, wholeNumber } from '../shared/options.ts';
 import type { RelayEnd } from '../shared/relay/relay.ts';
@@ -10,7 +11,7 @@ import { Crowd } from '../shared/relay/crowd.ts';
 import { StallWatch } from '../shared/relay/stall-watch.ts';
 import type { VisitEventMap } from '../shared/relay/visit-events.ts';
 import { PublicListener } from './public-listener.ts';
-import type { ServerPool } from './server-pool.ts';
+import type { ServerPool, VisitorInfo } from './server-pool.ts';
 import { ServerVisit, type ServerVisitOwner } from './server-visit.ts';
 
 /** Default of `close({ graceMs })`, ms. */
@@ -21,6 +22,13 @@ export interface TunnelServerOptions {
   readonly pool: ServerPool;
   /** Where visitors connect: `host:port`; port 0 takes a free one. */
   readonly public: string | HostAddress;
+  /** Lets other processes listen on the same port, where Node can (22.12 and later); the system spreads visitors. */
+  readonly reusePort?: boolean;
+  /**
+   * Asked for each visitor that finds no connection idle: returns true when it has taken the visitor over, for instance
+   * to hand it to another process. Otherwise the visitor waits here.
+   */
+  readonly passOn?: (socket: Socket, visitor: VisitorInfo) => boolean;
   /** How long a visitor waits for a connection before it is reset, ms. Default 5000. */
   readonly waitMs?: number;
   /** How long the other side may take to say anything about a visit, ms. Default 8000. */
@@ -33,6 +41,10 @@ export interface TunnelServerOptions {
 const schema = v.strictObject({
   pool: instance<ServerPool>('a ServerPool'),
   public: v.union([v.string(), v.object({ host: v.string(), port: wholeNumber(0, 65535) })], 'wants host:port'),
+  reusePort: v.optional(v.boolean('wants true or false'), false),
+  passOn: v.optional(
+    v.custom<NonNullable<TunnelServerOptions['passOn']>>((value) => typeof value === 'function', 'wants a function'),
+  ),
   waitMs: v.optional(milliseconds(), 5000),
   openTimeoutMs: v.optional(milliseconds(1), 8000),
   stallTimeoutMs: v.optional(milliseconds(), 600_000),
@@ -53,7 +65,8 @@ export class TunnelServer extends Events<VisitEventMap> implements ServerVisitOw
     this.#stallWatch = new StallWatch(checked.clock, checked.stallTimeoutMs);
     this.#listener = new PublicListener(
       listenOption('public', checked.public),
-      (socket) => this.#welcome(socket),
+      checked.reusePort,
+      (socket) => this.#arrive(socket),
       (error) => this.tell('fault', { error }),
     );
   }
@@ -124,10 +137,23 @@ export class TunnelServer extends Events<VisitEventMap> implements ServerVisitOw
     if (this.heard('visitRefused')) this.tell('visitRefused', { remote: visit.visitor.remote, waitedMs, error });
   }
 
-  #welcome(socket: ConstructorParameters<typeof ServerVisit>[0]): void {
+  /**
+   * Takes a visitor that was accepted elsewhere. Its socket is open for half-closing, and nobody has read from it.
+   *
+   * @throws InvalidOptionError for addresses that are none
+   */
+  welcome(socket: Socket, visitor: VisitorInfo): void {
     const { pool, waitMs, openTimeoutMs, clock } = this.#options;
-    const visit = new ServerVisit(socket, { pool, waitMs, openTimeoutMs, clock, stallWatch: this.#stallWatch }, this);
+    const rules = { pool, waitMs, openTimeoutMs, clock, stallWatch: this.#stallWatch };
+    const visit = new ServerVisit(socket, visitor, rules, this);
     this.#visits.add(visit);
     visit.start();
+  }
+
+  #arrive(socket: Socket): void {
+    const visitor = { remote: remoteOf(socket), local: localOf(socket) };
+    const { pool, passOn } = this.#options;
+    if (pool.idle === 0 && passOn?.(socket, visitor) === true) return;
+    this.welcome(socket, visitor);
   }
 }

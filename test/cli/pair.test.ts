@@ -1,48 +1,15 @@
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
-import { connect, createServer, type Socket } from 'node:net';
+import { connect, createServer } from 'node:net';
 import test, { type ExecutionContext } from 'ava';
 import { testCertificates } from '../helpers/certificates.ts';
 import type { Child } from '../helpers/child.ts';
 import { runCli, startCli, textFile } from '../helpers/cli.ts';
+import { askSoon, clientArgs, ports, serverArgs } from '../helpers/cli-pair.ts';
 import { ask } from '../helpers/pair.ts';
 import { echo, freePort, startTarget } from '../helpers/targets.ts';
 
 const SECRET = 'the-secret-that-nobody-must-see';
-
-interface Ports {
-  readonly listen: number;
-  readonly visitors: number;
-}
-
-async function ports(): Promise<Ports> {
-  return { listen: await freePort(), visitors: await freePort() };
-}
-
-const serverArgs = ({ listen, visitors }: Ports, file: string, ...more: string[]): string[] => [
-  ...['server', '--listen', `127.0.0.1:${listen}`, '--public', `127.0.0.1:${visitors}`],
-  ...['--token-file', file, ...more],
-];
-const clientArgs = ({ listen }: Ports, target: number, file: string, ...more: string[]): string[] => [
-  ...['client', '--server', `127.0.0.1:${listen}`, '--target', `${target}`],
-  ...['--token-file', file, '--min', '4', ...more],
-];
-
-/** A visitor of a tunnel that may still be coming up: tries until it is answered, within ten seconds. */
-async function askSoon(port: number, message: string): Promise<string> {
-  const deadline = performance.now() + 10_000;
-  for (;;) {
-    const socket: Socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true });
-    try {
-      const answer = await ask(socket, message);
-      if (answer === message) return answer;
-    } catch (error) {
-      if (performance.now() > deadline) throw error;
-    }
-    socket.destroy();
-    await new Promise((resolve) => setImmediate(resolve));
-  }
-}
 
 function neverPrints(t: ExecutionContext, secret: string, ...children: Child[]): void {
   for (const child of children) t.false(child.output.includes(secret), child.output);

@@ -3,6 +3,7 @@ import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import test from 'ava';
 import type { ServerPool } from '../../src/server/server-pool.ts';
 import { ServerVisit } from '../../src/server/server-visit.ts';
+import { localOf, remoteOf } from '../../src/shared/net/address.ts';
 import { systemClock } from '../../src/shared/clock.ts';
 import { StallWatch } from '../../src/shared/relay/stall-watch.ts';
 import { until } from '../helpers/events.ts';
@@ -33,7 +34,7 @@ test('a visitor who leaves in the moment of being granted a connection gives it 
     onEnd: () => t.fail('ended'),
     onRefused: (_visit: ServerVisit, _waitedMs: number, error: unknown) => void refused.push(error),
   };
-  new ServerVisit(socket, rules, owner).start();
+  new ServerVisit(socket, { remote: remoteOf(socket), local: localOf(socket) }, rules, owner).start();
   await until(() => refused.length === 1, 'the visitor is refused');
   t.deepEqual(resets, [16]);
   visitor.destroy();

@@ -10,6 +10,8 @@ export interface Shortage {
   readonly max: number;
   /** How many the other side has asked for beyond the idle ones (DEMAND); 0 if it has not. */
   readonly demand?: number;
+  /** What one of the server's processes lacks, whatever the others have (`unevenness`); 0 with one process. */
+  readonly uneven?: number;
 }
 
 /**
@@ -17,8 +19,9 @@ export interface Shortage {
  * other side demands if that is more, less those under way, and never so many that idle, in use and
  * connecting together pass `max`.
  */
-export function missingConnections({ idle, connecting, inUse, capacity, max, demand = 0 }: Shortage): number {
-  const wanted = Math.max(capacity - idle, demand) - connecting;
+export function missingConnections(shortage: Shortage): number {
+  const { idle, connecting, inUse, capacity, max, demand = 0, uneven = 0 } = shortage;
+  const wanted = Math.max(capacity - idle, demand, uneven) - connecting;
   const room = max - (idle + inUse + connecting);
   return Math.max(Math.min(wanted, room), 0);
 }

@@ -13,7 +13,10 @@ export interface Aged<T extends PoolConnection> {
   readonly reason: Extract<CloseReason, 'unclaimed' | 'max-lifetime' | 'idle-timeout'>;
 }
 
-/** The claimed, expired and surplus connections at `now`; whatever is idle above `capacity` is surplus. */
+/**
+ * The claimed, expired and surplus connections at `now`. What is idle above `capacity` is surplus, as long as its group
+ * keeps an even share of the capacity.
+ */
 export function* findAged<T extends PoolConnection>(
   bag: Bag<T>,
   { claimTimeoutMs, idleTimeoutMs }: Limits,
@@ -27,10 +30,15 @@ export function* findAged<T extends PoolConnection>(
   // Those that are out are closed when they come back.
   for (const entry of bag.all()) entry.expired = entry.expiresAt <= now;
   let surplus = idleTimeoutMs === 0 ? 0 : bag.idle - capacity;
+  const idle = new Map([...bag.groups].map((group) => [group, group.members - group.inUse]));
+  const share = Math.ceil(capacity / idle.size);
   for (const entry of bag.idleFromOldest()) {
+    const inGroup = idle.get(entry.group) ?? 0;
+    const isSurplus = surplus > 0 && inGroup > share;
     if (entry.expired) yield { entry, reason: 'max-lifetime' };
-    else if (surplus > 0 && ageOf(entry, now) >= idleTimeoutMs) yield { entry, reason: 'idle-timeout' };
+    else if (isSurplus && ageOf(entry, now) >= idleTimeoutMs) yield { entry, reason: 'idle-timeout' };
     else continue;
+    idle.set(entry.group, inGroup - 1);
     surplus -= 1;
   }
 }

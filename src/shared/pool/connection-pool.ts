@@ -132,7 +132,7 @@ export class ConnectionPool<T extends PoolConnection>
   }
   /** The groups that have connections here. */
   get groups(): readonly GroupLevel[] {
-    return [...this.#bag.groups].map(({ name, idle, inUse }) => ({ name, idle, inUse }));
+    return [...this.#bag.groups].map(({ name, members, inUse }) => ({ name, idle: members - inUse, inUse }));
   }
 
   addError(): void {

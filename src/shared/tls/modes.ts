@@ -16,7 +16,7 @@ import type { TlsMaterial } from './material.ts';
 
 /**
  * - `0`: no TLS.
- * - `1`: the server makes itself a certificate, and the client verifies nothing (unless it pins a
+ * - `1`: the server makes itself a certificate (or shows any that it is given), and the client verifies nothing (unless it pins a
  *   fingerprint); a token's proof is bound to the connection.
  * - `2`: the server loads a certificate, and the client verifies its chain and host name.
  */
@@ -27,9 +27,9 @@ export type Pem = string | Buffer;
 
 export interface ServerTlsOptions {
   readonly mode: TlsMode;
-  /** Mode 2, required: the certificate, with its chain behind it. */
+  /** Mode 2, required: the certificate, with its chain behind it. Mode 1: in place of one made in memory. */
   readonly cert?: Pem;
-  /** Mode 2, required: the certificate's private key, without a passphrase. */
+  /** The certificate's private key, without a passphrase. */
   readonly key?: Pem;
   /** Mode 2: only clients with a certificate from these authorities may connect. */
   readonly clientCa?: Pem;
@@ -57,12 +57,15 @@ const PEM_CERTIFICATE = /-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----
 /** @throws InvalidOptionError naming the `tls.…` option that is wrong or does not fit the mode */
 export function checkServerTls(options: ServerTlsOptions): void {
   checkMode(options.mode);
-  for (const name of ['cert', 'key'] as const) {
-    if (options.mode === 2 && options[name] === undefined) {
+  for (const [name, other] of [
+    ['cert', 'key'],
+    ['key', 'cert'],
+  ] as const) {
+    if (options[name] === undefined && (options.mode === 2 || options[other] !== undefined)) {
       throw new InvalidOptionError(`tls.${name}`, 'is missing; mode 2 needs a certificate and its key, mode 1 neither');
     }
-    if (options.mode !== 2 && options[name] !== undefined) {
-      throw new InvalidOptionError(`tls.${name}`, `has no effect in mode ${options.mode}; use mode 2`);
+    if (options.mode === 0 && options[name] !== undefined) {
+      throw new InvalidOptionError(`tls.${name}`, 'has no effect in mode 0; use mode 1 or 2');
     }
   }
   checkAuthorities('tls.clientCa', options.clientCa, options.mode);

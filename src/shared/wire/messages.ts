@@ -37,10 +37,12 @@ const MAX_REJECT_MESSAGE_LENGTH = 512;
 const MAX_RETRY_AFTER_MS = 3_600_000;
 
 const MAX_REQUIRED = 16;
-const MAX_CONNECTIONS = 1_000_000;
+/** The most connections that WELCOME may speak of. */
+export const MAX_CONNECTIONS = 1_000_000;
 const MIN_KEEP_ALIVE_MS = 1_000;
 const MAX_KEEP_ALIVE_MS = 3_600_000;
-const MAX_WORKERS = 1024;
+/** The most processes that a server may have. */
+export const MAX_WORKERS = 1024;
 
 const protocolError = (text: string): Error => new ProtocolError(text);
 const badSettings = (text: string): Error => new BadSettingsError(text);

@@ -1,0 +1,50 @@
+/** What the first process of a server and its workers tell each other. */
+
+/** The first process to a worker: what all have in common. */
+export interface Setup {
+  readonly type: 'setup';
+  /** The certificate that all show, unless it is in the settings; PEM. */
+  readonly material?: { readonly cert: string; readonly key: string } | undefined;
+  /** What a visitor from another worker is known by, hex. */
+  readonly secret: string;
+}
+
+/** The first process to a worker: where the others take visitors, as far as they have connections idle. */
+export interface Peers {
+  readonly type: 'peers';
+  readonly ports: readonly number[];
+}
+
+/** The first process to a worker: end in order. */
+export interface Stop {
+  readonly type: 'stop';
+  readonly signal: NodeJS.Signals;
+}
+
+export type ToWorker = Setup | Peers | Stop;
+
+/** A worker to the first process: it waits for its setup. */
+export interface Ready {
+  readonly type: 'ready';
+}
+
+/** A worker to the first process: it serves. Addresses for the log. */
+export interface Listening {
+  readonly type: 'listening';
+  readonly listen: string;
+  readonly public: string;
+  readonly fingerprint: string | undefined;
+  /** Where it takes visitors of other workers. */
+  readonly passPort: number;
+}
+
+/** A worker to the first process: whether it has a connection idle, when that has changed. */
+export interface Idle {
+  readonly type: 'idle';
+  readonly idle: boolean;
+}
+
+export type FromWorker = Ready | Listening | Idle;
+
+/** The environment variable that makes a process a worker: `INDEX/COUNT`. */
+export const WORKER_VARIABLE = 'POOLD_WORKER_OF';

@@ -1,0 +1,61 @@
+import type { Socket } from 'node:net';
+import type { RelayHandler, RelayVisit } from '../shared/relay/relay.ts';
+
+/** A TCP connection in the place of a visit: a relay between two sockets. An abort is a reset, in both directions. */
+export class SocketVisit implements RelayVisit {
+  bytesIn = 0;
+  bytesOut = 0;
+  readonly #socket: Socket;
+  #gotEnd = false;
+  #sentEnd = false;
+
+  constructor(socket: Socket) {
+    this.#socket = socket;
+  }
+
+  set handler(handler: RelayHandler) {
+    let cause = new Error('the other process broke the visit off');
+    this.#socket
+      .on('data', (chunk: Buffer) => {
+        this.bytesIn += chunk.length;
+        handler.onData(chunk);
+      })
+      .on('end', () => {
+        this.#gotEnd = true;
+        handler.onEnd();
+      })
+      .on('drain', () => handler.onDrain())
+      .on('error', (error) => (cause = error))
+      .on('close', () => {
+        if (!this.#gotEnd || !this.#sentEnd) handler.onReset(cause);
+      });
+  }
+
+  /** Nothing was kept: what has been written may have reached the target. */
+  takeBack(): { readonly chunks: readonly Buffer[]; readonly ended: boolean } {
+    return { chunks: [], ended: false };
+  }
+
+  write(chunk: Buffer): boolean {
+    this.bytesOut += chunk.length;
+    return this.#socket.write(chunk);
+  }
+
+  end(): void {
+    this.#sentEnd = true;
+    this.#socket.end();
+  }
+
+  reset(): void {
+    this.#sentEnd = true;
+    this.#socket.resetAndDestroy();
+  }
+
+  pause(): void {
+    this.#socket.pause();
+  }
+
+  resume(): void {
+    this.#socket.resume();
+  }
+}
