@@ -100,7 +100,7 @@ export class Session implements FrameSink, VisitCarrier {
     this.#state = new SessionState(greeted.role);
     decoder.sink = this;
     socket.on('data', (chunk: Buffer) => this.#read(chunk));
-    socket.on('drain', () => this.#visit?.drained());
+    socket.on('drain', () => this.#drained());
     socket.on('error', (error) => this.#fail(error));
     socket.on('end', () => this.#end('peer-closed'));
     socket.on('close', () => this.#end('peer-closed'));
@@ -251,6 +251,11 @@ export class Session implements FrameSink, VisitCarrier {
     } catch (error) {
       this.#fail(error);
     }
+  }
+
+  /** A visit that both sides have ended is not told: what it wanted to send may be on its way to another one. */
+  #drained(): void {
+    if (this.#state.phase !== 'idle') this.#visit?.drained();
   }
 
   /** Whether the frame is read past. @throws ProtocolError when it is not allowed here */

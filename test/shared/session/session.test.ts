@@ -3,7 +3,7 @@ import type { CloseReason } from '../../../src/shared/close-reason.ts';
 import { Greeter } from '../../../src/shared/session/greeter.ts';
 import { Session, type SessionOwner } from '../../../src/shared/session/session.ts';
 import type { Visit } from '../../../src/shared/session/visit.ts';
-import { encodeFrame } from '../../../src/shared/wire/encode.ts';
+import { encodeFrame, encodeReset } from '../../../src/shared/wire/encode.ts';
 import { FrameType, HEADER_BYTES, ResetCode } from '../../../src/shared/wire/frame.ts';
 import type { OpenInfo } from '../../../src/shared/wire/messages.ts';
 import { manualClock } from '../../helpers/clock.ts';
@@ -136,6 +136,21 @@ test('a visit that is turned away gives back what it wanted to send', async (t) 
   await until(() => log.done, 'the visit is over');
   t.is(Buffer.concat(taken?.chunks ?? []).length, 101_000);
   t.true(taken?.ended);
+});
+
+test('a visit that was turned away is not told to write on when its first bytes have left', async (t) => {
+  const pair = await servingPair({ accept: false });
+  const { visit, log } = pair.open();
+  await pair.theirs(1);
+  pair.ends[1].pause();
+  t.false(visit.write(Buffer.alloc(40_000)));
+  pair.ends[1].write(encodeReset(1, ResetCode.targetRefused, ''));
+  await until(() => log.resetCode === ResetCode.targetRefused, 'the visit is turned away');
+  t.false(log.done);
+  pair.ends[1].resume();
+  await until(() => log.done, 'all has left');
+  t.is(log.drains, 0);
+  t.is(pair.server.refusal(), undefined);
 });
 
 test('an opener that sent much is not idle before the other side has read it all', async (t) => {
