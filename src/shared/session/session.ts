@@ -326,6 +326,8 @@ export class Session implements FrameSink, VisitCarrier {
     const abandoned = this.#state.phase === 'draining';
     const mustAnswer = this.#state.receive(type);
     if (mustAnswer) this.#sendLast(encodeReset(this.#state.visit, ResetCode.internal), false);
+    // A receiver that was too slow for the last bytes says nothing any more once it has been told of the end.
+    this.#socket.resume();
     if (visit !== undefined && !abandoned) tell(visit);
     this.#settle();
   }

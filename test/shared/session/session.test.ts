@@ -171,6 +171,25 @@ test('an opener that sent much is not idle before the other side has read it all
   t.is(pair.server.refusal(), undefined);
 });
 
+for (const [name, last] of [
+  ['FIN', encodeFrame(FrameType.fin, 1)],
+  ['RESET', encodeReset(1, ResetCode.targetReset, '')],
+] as const) {
+  test(`a ${name} right behind bytes that block the receiver lets the connection be read again`, async (t) => {
+    const pair = await servingPair();
+    const { visit, log } = pair.open();
+    const there = await pair.theirs(1);
+    visit.write(Buffer.alloc(100_000));
+    await until(() => there.log.bytes === 100_000, 'the question is read');
+    log.onData = () => visit.pause();
+    log.onEnd = () => visit.end();
+    pair.ends[1].write(Buffer.concat([encodeFrame(FrameType.data, 1, Buffer.from('an answer')), last]));
+    // Behind its last frame stands a PING, whose answer must be heard.
+    await until(() => log.done, 'the visit is over');
+    t.false(pair.server.paused);
+  });
+}
+
 test('a visit that was reset is given up when the other side goes on for 5 seconds', async (t) => {
   const pair = await servingPair();
   const { visit } = pair.open();
