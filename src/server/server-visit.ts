@@ -2,7 +2,7 @@
 import type { Socket } from 'node:net';
 import type { Clock, Timer } from '../shared/clock.ts';
 import { VisitResetError } from '../shared/errors.ts';
-import { Relay, type RelayEnd } from '../shared/relay/relay.ts';
+import { breakOff, Relay, type RelayEnd } from '../shared/relay/relay.ts';
 import type { StallWatch } from '../shared/relay/stall-watch.ts';
 import type { Visit } from '../shared/session/visit.ts';
 import { isBeforeTarget, ResetCode } from '../shared/wire/frame.ts';
@@ -62,7 +62,7 @@ export class ServerVisit {
 
   /** Breaks the visit off. */
   abort(): void {
-    if (this.#relay === undefined) this.#socket.resetAndDestroy();
+    if (this.#relay === undefined) breakOff(this.#socket);
     else this.#relay.abort(ResetCode.internal, 'the server is shutting down');
   }
 
@@ -79,7 +79,7 @@ export class ServerVisit {
       this.#carry(visit);
       socket.off('error', ignore);
     } catch (error) {
-      socket.resetAndDestroy();
+      breakOff(socket);
       this.#owner.onRefused(this, this.#rules.clock.now() - this.startedAt, error);
     }
   }

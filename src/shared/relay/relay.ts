@@ -166,9 +166,18 @@ export class Relay implements RelayHandler, Watched {
     if (this.#socket.destroyed) return;
     this.#end = end;
     this.#error ??= error;
-    if (this.#socket.resetAndDestroy === undefined) this.#socket.destroy();
-    else this.#socket.resetAndDestroy();
+    breakOff(this.#socket);
   }
+}
+
+/** Closes a socket at once, with an abort that its other end can tell from an end where the kind of socket has one. */
+export function breakOff(socket: RelaySocket): void {
+  try {
+    socket.resetAndDestroy?.();
+  } catch {
+    // A unix socket has the method, but only TCP can do it.
+  }
+  socket.destroy();
 }
 
 // Shared by all relays, so that a visit allocates no listeners of its own.

@@ -1,5 +1,8 @@
 import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import test from 'ava';
 import { Relay, type RelayEnd, type RelayHandler, type RelayVisit } from '../../../src/shared/relay/relay.ts';
 import { StallWatch } from '../../../src/shared/relay/stall-watch.ts';
@@ -39,12 +42,16 @@ class FakeVisit implements RelayVisit {
   }
 }
 
-/** A relay over a real TCP connection; `outside` is the other end of it. */
-async function relayed(onReset?: (error: Error) => Promise<RelayVisit> | undefined) {
+/** A relay over a real connection, TCP unless there is a `path`; `outside` is the other end of it. */
+async function relayed(onReset?: (error: Error) => Promise<RelayVisit> | undefined, path?: string) {
   const server = createServer({ allowHalfOpen: true, pauseOnConnect: true });
-  server.listen(0, '127.0.0.1');
+  server.listen(path === undefined ? { port: 0, host: '127.0.0.1' } : { path });
   await once(server, 'listening');
-  const outside = connect({ port: (server.address() as AddressInfo).port, host: '127.0.0.1', allowHalfOpen: true });
+  const address = server.address() as AddressInfo | string;
+  const outside = connect({
+    ...(typeof address === 'string' ? { path: address } : { port: address.port, host: '127.0.0.1' }),
+    allowHalfOpen: true,
+  });
   const [socket] = (await once(server, 'connection')) as [Socket];
   server.close();
   const time = manualClock();
@@ -91,6 +98,17 @@ test('a reset inside is passed out as an abort', async (t) => {
   t.is(error.code, 'ECONNRESET');
   await until(() => ends.length === 1, 'the relay has ended');
   t.deepEqual([visit.told, ends], [[], ['reset']]);
+});
+
+test('a reset inside closes a unix socket, which knows no abort', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'poold-'));
+  t.teardown(() => rmSync(folder, { recursive: true }));
+  const { visit, outside, ends } = await relayed(undefined, join(folder, 'a.sock'));
+  visit.handler.onReset(new Error('reset'));
+  await once(outside.resume(), 'end');
+  await until(() => ends.length === 1, 'the relay has ended');
+  t.deepEqual([visit.told, ends], [[], ['reset']]);
+  outside.destroy();
 });
 
 test('neither side is read faster than the other takes it', async (t) => {
