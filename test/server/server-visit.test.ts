@@ -3,12 +3,13 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import test, { type ExecutionContext } from 'ava';
+import test from 'ava';
 import type { ServerPool } from '../../src/server/server-pool.ts';
 import { ServerVisit } from '../../src/server/server-visit.ts';
 import { localOf, remoteOf } from '../../src/shared/net/address.ts';
-import { systemClock } from '../../src/shared/clock.ts';
+import type { RelayHandler } from '../../src/shared/relay/relay.ts';
 import { StallWatch } from '../../src/shared/relay/stall-watch.ts';
+import { manualClock } from '../helpers/clock.ts';
 import { until } from '../helpers/events.ts';
 
 /** Both ends of a visitor's connection, TCP unless there is a `path`. */
@@ -23,34 +24,35 @@ async function visitorPair(path?: string): Promise<{ visitor: Socket; socket: So
   return { visitor, socket };
 }
 
-/** A visit that is to be refused, for a visitor who waits for what `openVisit` says. */
-function waitingVisit(t: ExecutionContext, socket: Socket, openVisit: () => Promise<object>) {
+/** A visitor who waits for what `openVisit` says; `heard` is what its tunnel hears of it. */
+function waitingVisit(socket: Socket, openVisit: () => Promise<object>) {
+  const { clock } = manualClock();
   const rules = {
     pool: { tryOpenVisit: () => undefined, openVisit } as unknown as ServerPool,
     waitMs: 1000,
     openTimeoutMs: 1000,
-    stallWatch: new StallWatch(systemClock, 0),
-    clock: systemClock,
+    stallWatch: new StallWatch(clock, 0),
+    clock,
   };
-  const refused: unknown[] = [];
-  const owner = {
-    onOpened: () => t.fail('opened'),
-    onEnd: () => t.fail('ended'),
-    onRefused: (_visit: ServerVisit, _waitedMs: number, error: unknown) => void refused.push(error),
-  };
-  const visit = new ServerVisit(socket, { remote: remoteOf(socket), local: localOf(socket) }, rules, owner);
+  const heard: string[] = [];
+  const visit = new ServerVisit(socket, { remote: remoteOf(socket), local: localOf(socket) }, rules, {
+    onOpened: () => heard.push('opened'),
+    onEnd: (_visit, end) => heard.push(`ended: ${end}`),
+    onRefused: (_visit, _waitedMs, error) => heard.push(`refused: ${(error as Error).message}`),
+  });
   visit.start();
-  return { visit, refused };
+  return { visit, heard };
 }
 
 test('a visitor who leaves in the moment of being granted a connection gives it back at once', async (t) => {
   const { visitor, socket } = await visitorPair();
   const resets: number[] = [];
-  const { refused } = waitingVisit(t, socket, () => {
+  const { heard } = waitingVisit(socket, () => {
     socket.destroy();
     return Promise.resolve({ reset: (code: number) => void resets.push(code) });
   });
-  await until(() => refused.length === 1, 'the visitor is refused');
+  await until(() => heard.length > 0, 'the visitor is refused');
+  t.deepEqual(heard, ['refused: the visitor left']);
   t.deepEqual(resets, [16]);
   visitor.destroy();
 });
@@ -59,10 +61,23 @@ test('visitors on a unix socket, which knows no abort, are refused and broken of
   const folder = mkdtempSync(join(tmpdir(), 'poold-'));
   t.teardown(() => rmSync(folder, { recursive: true }));
   const one = await visitorPair(join(folder, 'one.sock'));
-  const { refused } = waitingVisit(t, one.socket, () => Promise.reject(new Error('nothing is idle')));
+  const { heard } = waitingVisit(one.socket, () => Promise.reject(new Error('nothing is idle')));
   await once(one.visitor.resume(), 'close');
-  t.deepEqual(refused, [new Error('nothing is idle')]);
+  t.deepEqual(heard, ['refused: nothing is idle']);
   const two = await visitorPair(join(folder, 'two.sock'));
-  waitingVisit(t, two.socket, () => new Promise(() => {})).visit.abort();
+  waitingVisit(two.socket, () => new Promise(() => {})).visit.abort();
   await once(two.visitor.resume(), 'close');
+});
+
+test('a visitor who has ended by the time of being granted a connection ends the visit', async (t) => {
+  const { visitor, socket } = await visitorPair();
+  let ended = false;
+  const visit = { handler: undefined as RelayHandler | undefined, end: () => (ended = true) };
+  visitor.end();
+  const { heard } = waitingVisit(socket, () => once(socket, 'end').then(() => visit));
+  await until(() => ended, 'the visit has ended');
+  visit.handler?.onEnd();
+  visitor.resume();
+  await until(() => heard.length > 1, 'the visit is over');
+  t.deepEqual(heard, ['opened', 'ended: done']);
 });

@@ -11,7 +11,7 @@ export interface RelayVisit {
   readonly bytesIn: number;
   readonly bytesOut: number;
   /** What may be sent elsewhere when the visit was turned away before it reached a target. */
-  takeBack(): { readonly chunks: readonly Buffer[]; readonly ended: boolean };
+  takeBack(): { readonly chunks: readonly Buffer[] };
   write(chunk: Buffer): boolean;
   end(): void;
   reset(code: number, message?: string): void;
@@ -71,6 +71,8 @@ export class Relay implements RelayHandler, Watched {
     socket.on('error', socketError).on('close', socketClose).on('end', socketEnd).on('drain', socketDrain);
     visit.handler = this;
     socket.on('data', socketData);
+    // Who had to wait for the visit may have ended before it was there.
+    if (socket.readableEnded) this.socketEnd();
     stallWatch.add(this);
   }
 
@@ -92,9 +94,9 @@ export class Relay implements RelayHandler, Watched {
     if (next === undefined) return this.#break('reset', error);
     // Nothing is read until the other visit is there.
     this.#socket.pause();
-    const { chunks, ended } = this.#visit.takeBack();
+    const { chunks } = this.#visit.takeBack();
     next.then(
-      (visit) => this.#moveTo(visit, chunks, ended),
+      (visit) => this.#moveTo(visit, chunks),
       (reason: unknown) => this.#break('reset', reason instanceof Error ? reason : error),
     );
   }
@@ -152,13 +154,13 @@ export class Relay implements RelayHandler, Watched {
     this.#options.onEnd(this.#end, this.#error);
   }
 
-  #moveTo(visit: RelayVisit, chunks: readonly Buffer[], ended: boolean): void {
+  #moveTo(visit: RelayVisit, chunks: readonly Buffer[]): void {
     if (this.#socket.destroyed) return visit.reset(this.#options.brokenCode(this.#error));
     this.#visit = visit;
     visit.handler = this;
     let flowing = true;
     for (const chunk of chunks) flowing = visit.write(chunk);
-    if (ended) visit.end();
+    if (this.#sentEnd) visit.end();
     if (flowing) this.#socket.resume();
   }
 

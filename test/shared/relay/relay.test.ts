@@ -26,7 +26,7 @@ class FakeVisit implements RelayVisit {
     return !this.full;
   }
   takeBack() {
-    return { chunks: this.written, ended: this.told.includes('end') };
+    return { chunks: this.written };
   }
   end(): void {
     this.told.push('end');
@@ -158,6 +158,24 @@ test('a visit that was turned away goes on in another, with every byte once', as
   outside.resume();
   await until(() => ends.length === 1, 'the relay has ended');
   t.deepEqual(ends, ['done']);
+});
+
+test('who ends between two visits has ended in the second', async (t) => {
+  const second = new FakeVisit();
+  let arrive: (visit: RelayVisit) => void = () => {};
+  const { visit, outside, ends } = await relayed(() => new Promise((resolve) => (arrive = resolve)));
+  outside.write('all of it');
+  await until(() => visit.written.length === 1, 'the first visit has the bytes');
+  visit.handler.onReset(new Error('turned away'));
+  outside.end();
+  await until(() => visit.told.includes('end'), 'the end is here');
+  arrive(second);
+  await until(() => second.told.includes('end'), 'the second visit has ended, too');
+  t.is(String(Buffer.concat(second.written)), 'all of it');
+  second.handler.onEnd();
+  outside.resume();
+  await until(() => ends.length === 1, 'the relay has ended');
+  t.deepEqual([second.told, ends], [['end'], ['done']]);
 });
 
 test('who leaves between two visits is not carried into the second', async (t) => {
