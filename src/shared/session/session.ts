@@ -71,8 +71,9 @@ export class Session implements FrameSink, VisitCarrier {
   #closed = false;
   #onClose: ((reason: CloseReason) => void) | undefined;
   #visit: Visit | undefined;
-  /** The frame coming in: its type, whether it is read past, the pieces of its payload. */
+  /** The frame coming in: its type, its visit, whether it is read past, the pieces of its payload. */
   #type = 0;
+  #frameVisit = 0;
   #dropping = false;
   #pieces: Buffer[] = [];
   /** Payload bytes read past, or come before OPENED, since the last idle moment. */
@@ -226,6 +227,7 @@ export class Session implements FrameSink, VisitCarrier {
   /** @internal */
   onHeader(type: number, visit: number, length: number): void {
     this.#type = type;
+    this.#frameVisit = visit;
     this.#dropping = this.#judge(type, visit, length);
     if (length === 0 && !this.#dropping) this.#receive(type, EMPTY);
   }
@@ -241,6 +243,8 @@ export class Session implements FrameSink, VisitCarrier {
     if (!last) return;
     const payload = this.#pieces.length === 1 ? piece : Buffer.concat(this.#pieces);
     this.#pieces = [];
+    // While it came in its visit may have ended, and the next one begun.
+    if (this.#frameVisit !== 0 && this.#frameVisit < this.#state.visit) return;
     this.#receive(this.#type, payload);
   }
 

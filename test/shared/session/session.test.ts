@@ -91,6 +91,27 @@ test('a reset from either side ends the visit at the other, and the next visit s
   t.deepEqual(pair.faults, []);
 });
 
+test('a reset that is half read when its visit ends does not reach the next visit', async (t) => {
+  const pair = await servingPair({ accept: false });
+  const first = pair.open();
+  const theirFirst = await pair.theirs(1);
+  theirFirst.visit.accept();
+  theirFirst.visit.end();
+  const reset = encodeReset(1, ResetCode.targetReset, '');
+  pair.ends[1].write(reset.subarray(0, HEADER_BYTES + 1));
+  await until(() => first.log.heard.includes('end'), 'the first half is read');
+  first.visit.end();
+  await until(() => first.log.done && theirFirst.log.done, 'the first visit is over');
+  const second = pair.open();
+  pair.ends[1].write(reset.subarray(HEADER_BYTES + 1));
+  const theirSecond = await pair.theirs(2);
+  theirSecond.visit.accept();
+  theirSecond.visit.end();
+  await until(() => second.log.heard.includes('end'), 'the second visit goes on');
+  t.deepEqual(second.log.heard, ['opened', 'end']);
+  t.deepEqual(pair.faults, []);
+});
+
 test('resets that cross, and one after an end, leave both sides idle', async (t) => {
   const pair = await servingPair();
   const one = pair.open();
