@@ -63,7 +63,9 @@ export class Liveness {
   suspect(client: string): void {
     const now = this.#options.clock.now();
     for (const [session, watch] of this.#sessions) {
-      if (session.visit === undefined && session.greeted.client === client) this.#ask(session, watch, now);
+      if (session.visit !== undefined || session.greeted.client !== client) continue;
+      // Who is asked again before it has answered would have its time begin anew.
+      if (!owesAnswer(session, watch)) this.#ask(session, watch, now);
     }
   }
 
@@ -85,7 +87,7 @@ export class Liveness {
   #look(): void {
     const now = this.#options.clock.now();
     for (const [session, watch] of [...this.#sessions]) {
-      if (watch.askedAt !== undefined && session.lastHeardAt >= watch.askedAt) watch.askedAt = undefined;
+      if (!owesAnswer(session, watch)) watch.askedAt = undefined;
       // A session that is not read, because its visit's receiver is slow, says nothing about its peer.
       if (session.paused || (session.visit !== undefined && session.unsent > 0)) continue;
       this.#judge(session, watch, now);
@@ -109,4 +111,9 @@ export class Liveness {
     watch.askedAt = now;
     session.ping();
   }
+}
+
+/** Whether a session was asked and has not been heard since. */
+function owesAnswer(session: Session, { askedAt }: Watch): boolean {
+  return askedAt !== undefined && session.lastHeardAt < askedAt;
 }

@@ -128,6 +128,21 @@ test('the idle sessions of a suspected client are asked at once, those of others
   liveness.stop();
 });
 
+test('one that is suspected again and again still has to answer in time', async (t) => {
+  const { time, liveness, add } = livenessOf({ mode: 'reap' });
+  const [suspect, deaf] = [add(), add()];
+  deaf.deaf = true;
+  for (let times = 1; times <= 6; times += 1) {
+    await time.advance(1000);
+    liveness.suspect('one');
+  }
+  t.is(suspect.asked.length, 6);
+  t.is(deaf.asked.length, 1);
+  await time.advance(1000);
+  t.deepEqual([suspect.closedFor, deaf.closedFor], [undefined, 'keep-alive-timeout']);
+  liveness.stop();
+});
+
 test('the server may want to hear more often, never less; zero switches it off if the server agrees', async (t) => {
   const { time, liveness, add } = livenessOf();
   liveness.limit(60_000);
