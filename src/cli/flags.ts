@@ -89,6 +89,7 @@ export const SERVER_POOL_FLAGS = {
     parse: duration,
   },
   keepAliveTimeoutMs: KEEP_ALIVE_TIMEOUT,
+  stallTimeoutMs: STALL_TIMEOUT,
   token: TOKEN,
   tunnel: TUNNEL,
   handshakeTimeoutMs: HANDSHAKE_TIMEOUT,
@@ -142,7 +143,8 @@ export const TUNNEL_SERVER_FLAGS = {
     default: '5s',
     parse: duration,
   },
-  stallTimeoutMs: STALL_TIMEOUT,
+  // Also an option of the pool, where its row is.
+  stallTimeoutMs: null,
   openTimeoutMs: null,
   // --workers decides.
   reusePort: null,

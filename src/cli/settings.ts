@@ -55,7 +55,7 @@ export async function serverSettings(command: Command): Promise<ServerSettings> 
     tls: { mode: 1, ...tls, ...(await readMaterial(tls, command)) },
     ...(tokens === undefined ? {} : { token: tokens }),
   } as unknown as ServerPoolOptions<true>;
-  const tunnel = pick(command, TUNNEL_SERVER_FLAGS) as unknown as ServerSettings['tunnel'];
+  const tunnel = tunnelValues(command, TUNNEL_SERVER_FLAGS, pool) as unknown as ServerSettings['tunnel'];
   const workers = (valueOf(WORKERS, command) as number | undefined) ?? 1;
   return { ...common, workers, pool, tunnel, warnings: [...common.warnings, ...plainWarning(tls, tokens)] };
 }
@@ -70,13 +70,18 @@ export function clientSettings(command: Command): ClientSettings {
     tls: { mode: 1, ...tls, ...ca },
     ...(tokens === undefined ? {} : { token: tokens[0] }),
   } as unknown as ClientPoolOptions<true>;
-  const { stallTimeoutMs } = pool;
-  const tunnel = {
-    ...pick(command, TUNNEL_CLIENT_FLAGS),
-    ...(stallTimeoutMs === undefined ? {} : { stallTimeoutMs }),
-  } as unknown as ClientSettings['tunnel'];
+  const tunnel = tunnelValues(command, TUNNEL_CLIENT_FLAGS, pool) as unknown as ClientSettings['tunnel'];
   const exitOnReject = command.getOptionValue('exitOnReject') === true;
   return { ...common, pool, tunnel, exitOnReject, warnings: [...common.warnings, ...plainWarning(tls, tokens)] };
+}
+
+/** The values of a tunnel's own flags, and of the one that it shares with its pool. */
+function tunnelValues(
+  command: Command,
+  table: Readonly<Record<string, Flag | null>>,
+  { stallTimeoutMs }: { readonly stallTimeoutMs?: number },
+): Values {
+  return { ...pick(command, table), ...(stallTimeoutMs === undefined ? {} : { stallTimeoutMs }) };
 }
 
 /** The values of a table's flags that were given, by the library's names. */

@@ -38,6 +38,8 @@ export interface ServerPoolOptions<S extends boolean = boolean> extends CoreOpti
   readonly keepAliveMs?: number;
   /** How long a connection may take to answer when it is asked, ms. Default 5000. */
   readonly keepAliveTimeoutMs?: number;
+  /** The same during a visit, where the answer stands behind the visit's bytes, ms; 0 for ever. Default 600000. */
+  readonly stallTimeoutMs?: number;
   /** `text8` (default), or `raw4` as NodePass 1.14 has it. */
   readonly idFormat?: IdFormat;
   /** False: tag, then raw connections as the ancestor has them, without greeting, token or reuse. Default true. */
@@ -87,6 +89,7 @@ const schema = v.strictObject({
     30_000,
   ),
   keepAliveTimeoutMs: v.optional(milliseconds(1), 5000),
+  stallTimeoutMs: v.optional(milliseconds(), 600_000),
   idFormat: v.optional(v.picklist(['text8', 'raw4'], 'wants text8 or raw4'), 'text8'),
   session: v.optional(v.boolean('wants true or false'), true),
   token: v.optional(v.union([v.string(), v.array(v.string())], 'wants a text or a list of texts')),

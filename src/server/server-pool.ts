@@ -53,7 +53,7 @@ export class ServerPool<S extends boolean = true> extends ConnectionPool<PooledC
   /** @throws InvalidOptionError naming the option */
   constructor(options: ServerPoolOptions<S>) {
     const checked = checkServerPoolOptions(options);
-    const { clock, random, keepAliveMs, keepAliveTimeoutMs, pickGroup } = checked;
+    const { clock, random, keepAliveMs, keepAliveTimeoutMs, stallTimeoutMs, pickGroup } = checked;
     super({
       name: checked.name,
       // How many connections there are, and how long they live, is for the dialling side to say.
@@ -76,7 +76,7 @@ export class ServerPool<S extends boolean = true> extends ConnectionPool<PooledC
       keepAliveMs,
       mode: 'reap',
       keepAliveTimeoutMs,
-      stallTimeoutMs: 0,
+      stallTimeoutMs,
       random,
     });
   }

@@ -5,9 +5,13 @@ import test from 'ava';
 import { ClientPool } from '../../src/client/client-pool.ts';
 import { ServerPool } from '../../src/server/server-pool.ts';
 import type { HandshakeFailedEvent } from '../../src/shared/pool/pool-events.ts';
+import type { Visit } from '../../src/shared/session/visit.ts';
+import { ResetCode } from '../../src/shared/wire/frame.ts';
+import { manualClock } from '../helpers/clock.ts';
 import { nextEvent, until } from '../helpers/events.ts';
 import { TOKEN, tlsOptions } from '../helpers/pair.ts';
 import { connectAndReset } from '../helpers/targets.ts';
+import { VisitLog } from '../helpers/visit-log.ts';
 
 const LISTEN = '127.0.0.1:0';
 
@@ -239,6 +243,33 @@ test('a visitor’s address that the other side would not take is refused here',
   await using pool = new ServerPool({ listen: LISTEN, token: TOKEN });
   t.throws(() => pool.tryOpenVisit({ remote: 'somewhere', local: 'unix' }), { message: /^remote: "somewhere"/ });
   await t.throwsAsync(pool.openVisit({ remote: 'unix', local: '' }), { code: 'POOLD_ERR_INVALID_OPTION' });
+});
+
+test('a visit whose other side says nothing any more ends after the stall timeout', async (t) => {
+  const time = manualClock();
+  const tls = { mode: 0 } as const;
+  await using pool = new ServerPool({
+    listen: LISTEN,
+    tls,
+    keepAliveMs: 1000,
+    stallTimeoutMs: 5000,
+    clock: time.clock,
+  });
+  await pool.start();
+  const onVisit = (visit: Visit): void => {
+    visit.accept();
+    visit.pause();
+  };
+  await using client = new ClientPool({ dial: pool.address ?? '', tls, minCapacity: 1, onVisit });
+  await client.start();
+  const visit = await pool.openVisit({ remote: 'unix', local: 'unix' });
+  const log = new VisitLog(visit);
+  await until(() => log.heard.includes('opened'), 'it is open');
+  await time.advance(6000);
+  t.false(visit.over);
+  await time.advance(2000);
+  t.true(visit.over);
+  t.is(log.resetCode, ResetCode.internal);
 });
 
 test('a pool that is closed while it starts does not listen', async (t) => {

@@ -9,7 +9,7 @@ export interface LivenessOptions {
   /** How long the answer may take, ms; during a visit, where the answer stands behind the visit's bytes: 0 for ever. */
   readonly keepAliveTimeoutMs: number;
   readonly stallTimeoutMs: number;
-  /** `ping` asks and waits for the answer: the dialling side. `reap` only waits, twice as long. */
+  /** `ping` asks and waits for the answer: the dialling side. `reap` waits twice as long, and asks only in a visit. */
   readonly mode: 'ping' | 'reap';
   /** Random numbers in [0, 1). */
   readonly random: () => number;
@@ -101,7 +101,10 @@ export class Liveness {
     if (watch.askedAt !== undefined) {
       if (now - watch.askedAt >= patienceMs) session.close('keep-alive-timeout');
     } else if (mode === 'reap') {
-      if (session.visit === undefined && silentMs >= 2 * this.#keepAliveMs) session.close('keep-alive-timeout');
+      if (silentMs < 2 * this.#keepAliveMs) return;
+      // A silent visit may have nothing to say.
+      if (session.visit === undefined) session.close('keep-alive-timeout');
+      else this.#ask(session, watch, now);
     } else if (silentMs >= this.#keepAliveMs - watch.earlierMs) {
       this.#ask(session, watch, now);
     }

@@ -116,6 +116,20 @@ test('the side that is dialled asks nothing, and gives up after twice the interv
   t.deepEqual(session.asked, []);
 });
 
+test('the side that is dialled asks in a visit, where the answer may take as long as a stall', async (t) => {
+  const { time, add } = livenessOf({ mode: 'reap' });
+  const session = add();
+  session.visit = {};
+  session.deaf = true;
+  await time.advance(60_000);
+  t.is(session.asked.length, 1);
+  await time.advance(599_000);
+  t.is(session.closedFor, undefined);
+  await time.advance(1000);
+  t.is(session.closedFor, 'keep-alive-timeout');
+  t.is(session.asked.length, 1);
+});
+
 test('the idle sessions of a suspected client are asked at once, those of others not', async (t) => {
   const { time, liveness, add } = livenessOf({ mode: 'reap' });
   const [suspect, deaf, other] = [add('one'), add('one'), add('two')];
