@@ -168,7 +168,7 @@ export class Session implements FrameSink, VisitCarrier {
 
   /** Closes. What was accepted for sending in a finished visit still goes out. */
   close(reason: CloseReason): void {
-    this.#end(reason, this.#visit === undefined && this.#socket.writableLength > 0);
+    this.#end(reason, this.#state.phase === 'idle' && this.#socket.writableLength > 0);
   }
 
   /**
@@ -314,6 +314,9 @@ export class Session implements FrameSink, VisitCarrier {
   }
 
   #receiveOpen(info: OpenInfo): void {
+    // It may be here before the news that the last frame of the visit before has left.
+    this.#settle(true);
+    if (this.#closed) return;
     this.#state.receive(FrameType.open);
     const visit = new Visit(this, false, this.#state.visit, info);
     this.#visit = visit;
@@ -353,11 +356,14 @@ export class Session implements FrameSink, VisitCarrier {
 
   readonly #flushed = (): void => this.#settle();
 
-  /** Lets go of the visit once both sides have ended it and, for an opener, nothing of it is left on the way out. */
-  #settle(): void {
+  /**
+   * Lets go of the visit once both sides have ended it and nothing of it is left on the way out; `arrived` says that
+   * the other side has it all.
+   */
+  #settle(arrived = false): void {
     const visit = this.#visit;
     if (visit === undefined || this.#closed || this.#state.phase !== 'idle') return;
-    if (this.#state.role === 'opener' && (this.#awaitedPong !== 0 || this.#socket.writableLength > 0)) return;
+    if (!arrived && (this.#awaitedPong !== 0 || this.#socket.writableLength > 0)) return;
     this.#visit = undefined;
     this.#droppedBytes = 0;
     this.#earlyBytes = 0;

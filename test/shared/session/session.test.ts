@@ -489,6 +489,45 @@ test('a closing session still sends the end of a finished visit', async (t) => {
   t.is(here.log.bytes, 300_000);
 });
 
+for (const side of ['client', 'server'] as const) {
+  test(`the tail of an answer outlasts the goodbye of the ${side}`, async (t) => {
+    const pair = await servingPair();
+    const here = pair.open();
+    const there = await pair.theirs(1);
+    here.visit.end();
+    await until(() => there.log.heard.includes('end'), 'the question has ended');
+    pair.ends[0].pause();
+    there.visit.write(Buffer.alloc(600_000));
+    there.visit.end();
+    pair[side].retire('max-lifetime');
+    await pair.time.advance(10_000);
+    t.is(pair.client.refusal(), 'unfinished');
+    t.false(there.log.done);
+    pair.ends[0].resume();
+    await until(() => here.log.heard.includes('end'), 'the answer has ended');
+    t.is(here.log.bytes, 600_000);
+    await until(() => pair.server.closed && pair.client.closed, 'both have closed');
+    t.deepEqual(pair.faults, []);
+  });
+}
+
+test('a visit may follow before the other side knows that its last frame has left', async (t) => {
+  const pair = await servingPair();
+  const first = pair.open();
+  const theirFirst = await pair.theirs(1);
+  let second: ReturnType<typeof pair.open> | undefined;
+  first.visit.onDone = () => (second = pair.open());
+  first.visit.end();
+  await until(() => theirFirst.log.heard.includes('end'), 'the question has ended');
+  theirFirst.visit.end();
+  const theirSecond = await pair.theirs(2);
+  t.true(theirFirst.log.done);
+  second?.visit.end();
+  theirSecond.visit.end();
+  await until(() => second?.log.done === true && theirSecond.log.done, 'the second is over');
+  t.deepEqual(pair.faults, []);
+});
+
 test('a visit ends also when an answer to PING stands behind its last frame', async (t) => {
   const pair = await servingPair();
   const { visit, log } = pair.open();
