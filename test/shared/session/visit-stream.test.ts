@@ -3,7 +3,8 @@ import { buffer } from 'node:stream/consumers';
 import test from 'ava';
 import type { Visit } from '../../../src/shared/session/visit.ts';
 import { VisitStream } from '../../../src/shared/session/visit-stream.ts';
-import { ResetCode } from '../../../src/shared/wire/frame.ts';
+import { encodeFrame } from '../../../src/shared/wire/encode.ts';
+import { FrameType, ResetCode } from '../../../src/shared/wire/frame.ts';
 import { until } from '../../helpers/events.ts';
 import { sessionPair } from '../../helpers/session-pair.ts';
 
@@ -43,6 +44,18 @@ test('a reader that does not read stops the writer', async (t) => {
   far.resume();
   await drained;
   t.pass();
+});
+
+test('a reader that is behind at the end of its bytes does not stop the connection', async (t) => {
+  const { far, client, ends } = await streams();
+  ends[0].write(encodeFrame(FrameType.data, 1, Buffer.alloc(100_000)));
+  t.true(client.paused);
+  far.resume();
+  await until(() => !client.paused, 'the connection is read again');
+  far.pause();
+  const last = [encodeFrame(FrameType.data, 1, Buffer.alloc(100_000)), encodeFrame(FrameType.fin, 1)];
+  ends[0].write(Buffer.concat(last));
+  t.false(client.paused);
 });
 
 test('destroy resets the visit, which destroys the stream at the other end with the code', async (t) => {
