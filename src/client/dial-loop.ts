@@ -64,7 +64,9 @@ export class DialLoop {
   readonly #options: DialLoopOptions;
   readonly #pool: DialledPool;
   readonly #load: Load;
+  /** Apart, because a refusal may wait far longer: an outage before the first one does not count for it. */
   readonly #failures: Row;
+  readonly #refusals: Row;
   readonly #shortLives: Row;
   #round: Timer | undefined;
   #retry: Timer | undefined;
@@ -86,6 +88,7 @@ export class DialLoop {
     this.#pool = pool;
     this.#load = load;
     this.#failures = { backoff: new Backoff(options), countedAt: -Infinity };
+    this.#refusals = { backoff: new Backoff(options), countedAt: -Infinity };
     this.#shortLives = { backoff: new Backoff(options), countedAt: -Infinity };
   }
 
@@ -125,6 +128,7 @@ export class DialLoop {
     this.#dialMs = smoothed(this.#dialMs, dialMs);
     this.#demand = Math.max(0, this.#demand - 1);
     this.#failures.backoff.reset();
+    this.#refusals.backoff.reset();
     if (this.#shortLives.backoff.attempt === 0) this.#blockedUntil = -Infinity;
     else this.#proof ??= this.#options.clock.setTimeout(this.#proved, SHORT_LIFE_MS);
     this.wake();
@@ -136,7 +140,8 @@ export class DialLoop {
    * @param startedAt when the dial began, the clock's ms
    */
   failed(error: Error, startedAt: number): Retry {
-    return this.#count(this.#failures, error, startedAt);
+    const row = error instanceof RejectedError ? this.#refusals : this.#failures;
+    return this.#count(row, error, startedAt);
   }
 
   /** The same for a dial that succeeded, and whose connection the server closed within {@link SHORT_LIFE_MS}. */
@@ -144,6 +149,10 @@ export class DialLoop {
     this.#options.clock.clearTimeout(this.#proof);
     this.#proof = undefined;
     return this.#count(this.#shortLives, error, startedAt);
+  }
+
+  get #troubled(): boolean {
+    return this.#failures.backoff.attempt + this.#refusals.backoff.attempt + this.#shortLives.backoff.attempt > 0;
   }
 
   #count(row: Row, error: Error, startedAt: number): Retry {
@@ -163,7 +172,7 @@ export class DialLoop {
   /** How many dials may be under way. */
   #atOnce({ inUse }: DialledLevel): number {
     // After a failure one dial tries the way for all.
-    if (this.#failures.backoff.attempt > 0 || this.#shortLives.backoff.attempt > 0) return 1;
+    if (this.#troubled) return 1;
     const { maxConnecting } = this.#options;
     // With nobody in a visit there is no better use for the time.
     return inUse === 0 ? maxConnecting : spareShare(maxConnecting, this.#load.busy);

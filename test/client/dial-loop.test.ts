@@ -249,6 +249,15 @@ test('a refusal that only a person can mend is tried again within half a minute,
   loop.stop();
 });
 
+test('the first refusal behind a long outage is tried again as soon as any first one', async (t) => {
+  const { loop, fail, advance } = loopOver({ capacity: 1, maxConnecting: 1 });
+  loop.start();
+  for (let round = 0; round < 12; round += 1) await advance(fail().retryInMs);
+  const { attempt, retryInMs } = fail(new RejectedError('auth', 'wrong token'));
+  t.deepEqual([attempt, retryInMs], [1, 55]);
+  loop.stop();
+});
+
 test('rounds shorten the interval and raise the capacity under demand, and both return to rest', async (t) => {
   const { loop, level, succeed, advance } = loopOver({ capacity: 8, interval: 500 });
   loop.start();
