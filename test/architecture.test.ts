@@ -8,7 +8,7 @@ const root = fileURLToPath(new URL('../../', import.meta.url));
 /** The doors of docs/architecture.md: which rooms each room may import from, besides itself. */
 const DOORS: Readonly<Record<string, readonly string[]>> = {
   index: ['server', 'client', 'base', 'net', 'tls', 'pool', 'relay', 'session', 'wire', 'pooled-connection'],
-  cli: ['server', 'client', 'base', 'net', 'tls'],
+  cli: ['server', 'client', 'base', 'net', 'tls', 'relay', 'resilience'],
   server: ['base', 'net', 'tls', 'policy', 'wire', 'resilience', 'pool', 'relay', 'session', 'pooled-connection'],
   client: ['base', 'net', 'tls', 'policy', 'wire', 'resilience', 'pool', 'relay', 'session', 'pooled-connection'],
   'pooled-connection': ['pool', 'session'],
@@ -33,6 +33,7 @@ const SOCKETS: Readonly<Record<string, readonly string[]>> = {
     'server/acceptor.ts',
     'server/public-listener.ts',
     'server/server-pool-options.ts',
+    'server/visitor-pass.ts',
     'client/dial.ts',
     'client/target.ts',
     'shared/net/address.ts',

@@ -64,6 +64,7 @@ export class ClientPool<S extends boolean = true> extends ConnectionPool<PooledC
       checked,
       {
         level: () => this.#level(),
+        uneven: () => this.#uneven(),
         adapt: (level) => this.setLevel(level),
         dial: () => this.#dial(),
       },
@@ -122,14 +123,13 @@ export class ClientPool<S extends boolean = true> extends ConnectionPool<PooledC
 
   #level(): DialledLevel {
     const { idle, inUse, connecting, capacity, max, interval, acquired } = this;
-    const uneven = this.#workers === 1 ? 0 : unevenness(this.#idleByWorker(), this.#workers, capacity, connecting);
-    return { idle, inUse, connecting, capacity, max, interval, acquired, uneven };
+    return { idle, inUse, connecting, capacity, max, interval, acquired };
   }
 
-  #idleByWorker(): number[] {
+  #uneven(): number {
     const idle: number[] = [];
     for (const group of this.groups) idle[Number(group.name)] = group.idle;
-    return idle;
+    return unevenness(idle, this.#workers, this.capacity, this.connecting);
   }
 
   #dial(): boolean {

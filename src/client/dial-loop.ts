@@ -30,8 +30,6 @@ export interface DialledLevel {
   readonly capacity: number;
   readonly max: number;
   readonly interval: number;
-  /** What one of the server's processes lacks, whatever the others have. */
-  readonly uneven?: number;
   /** Connections handed out so far. */
   readonly acquired: number;
 }
@@ -39,6 +37,8 @@ export interface DialledLevel {
 /** The pool as the loop sees it. */
 export interface DialledPool {
   level(): DialledLevel;
+  /** What one of the server's processes lacks, whatever the others have (`unevenness`). */
+  uneven(): number;
   /** Sets what the rounds decide. */
   adapt(level: { readonly capacity: number; readonly interval: number }): void;
   /** Starts one dial, which counts as connecting at once; false when there is no room. */
@@ -108,9 +108,14 @@ export class DialLoop {
 
   /** Dials what is missing, now, unless failures forbid it: called whenever the pool may be short. */
   wake(): void {
+    this.#dialFor(0);
+  }
+
+  /** @param uneven what one of the server's processes lacks: dialled for once a round, for it may be just starting */
+  #dialFor(uneven: number): void {
     if (!this.#running || this.#options.clock.now() < this.#blockedUntil) return;
     const level = this.#pool.level();
-    const missing = missingConnections({ ...level, demand: this.#demand });
+    const missing = missingConnections({ ...level, demand: this.#demand, uneven });
     if (missing === 0) return;
     let dials = Math.min(missing, this.#atOnce(level) - level.connecting);
     while (dials > 0 && this.#pool.dial()) dials -= 1;
@@ -204,7 +209,7 @@ export class DialLoop {
     this.#round = this.#options.clock.setTimeout(() => {
       this.#adapt();
       this.#scheduleRound();
-      this.wake();
+      this.#dialFor(this.#pool.uneven());
     }, this.#pool.level().interval);
   }
 

@@ -50,9 +50,9 @@ const misuses: readonly Misuse[] = [
   { title: 'a TLS mode that is none', args: [...SERVER, '--tls', '3'], says: /--tls.*0, 1, 2/ },
   { title: 'mode 2 without a certificate', args: [...SERVER, '--tls', '2'], says: /--cert/ },
   {
-    title: 'a certificate without mode 2',
-    args: [...SERVER, '--cert', '/nowhere', '--key', '/nowhere'],
-    says: /--cert: has no effect in mode 1/,
+    title: 'a certificate without TLS',
+    args: [...SERVER, '--tls', '0', '--cert', '/nowhere', '--key', '/nowhere'],
+    says: /--cert: has no effect in mode 0/,
   },
   {
     title: 'a certificate that is not there',

@@ -16,6 +16,7 @@ function loopOver(
       busy: number;
       earlyMs: number;
       dialMs: number;
+      uneven: number;
     }
   >,
 ) {
@@ -40,6 +41,7 @@ function loopOver(
     },
     {
       level: () => ({ ...level }),
+      uneven: () => given.uneven ?? 0,
       adapt: (next) => void Object.assign(level, next),
       dial: () => {
         level.connecting += 1;
@@ -127,6 +129,19 @@ test('the capacity follows the acquires that come while a dial takes its time, a
   level.acquired += 1000;
   await advance(level.interval);
   t.is(level.capacity, 64, 'never above the maximum');
+  loop.stop();
+});
+
+test('what a process of the server lacks is dialled for once a round, for it may be just starting', async (t) => {
+  const { loop, level, starts, advance } = loopOver({ capacity: 8, idle: 8, uneven: 2 });
+  loop.start();
+  loop.wake();
+  t.is(starts.length, 0);
+  await advance(100);
+  t.is(starts.length, 2);
+  loop.wake();
+  await advance(level.interval - 1);
+  t.is(starts.length, 2);
   loop.stop();
 });
 

@@ -10,13 +10,13 @@ export interface Setup {
 }
 
 /** The first process to a worker: where the others take visitors, as far as they have connections idle. */
-export interface Peers {
+interface Peers {
   readonly type: 'peers';
   readonly ports: readonly number[];
 }
 
 /** The first process to a worker: end in order. */
-export interface Stop {
+interface Stop {
   readonly type: 'stop';
   readonly signal: NodeJS.Signals;
 }
@@ -24,7 +24,7 @@ export interface Stop {
 export type ToWorker = Setup | Peers | Stop;
 
 /** A worker to the first process: it waits for its setup. */
-export interface Ready {
+interface Ready {
   readonly type: 'ready';
 }
 
@@ -39,7 +39,7 @@ export interface Listening {
 }
 
 /** A worker to the first process: whether it has a connection idle, when that has changed. */
-export interface Idle {
+interface Idle {
   readonly type: 'idle';
   readonly idle: boolean;
 }

@@ -136,7 +136,7 @@ class Primary {
 
   #giveUp(code: ExitCode): void {
     this.#stopping = true;
-    for (const { worker } of this.#places) worker?.kill();
+    for (const { worker } of this.#places) worker?.process.kill('SIGKILL');
     this.#end(code);
   }
 }

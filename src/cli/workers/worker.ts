@@ -1,4 +1,5 @@
 /** One of several processes that serve the same visitors, each with a pool of its own. */
+import cluster from 'node:cluster';
 import { ServerPool } from '../../server/server-pool.ts';
 import { TunnelServer, type TunnelServerOptions } from '../../server/tunnel-server.ts';
 import { PassListener, passVisitor } from '../../server/visitor-pass.ts';
@@ -31,21 +32,26 @@ export async function runWorker(settings: ServerSettings, index: number, count: 
   const log = (await makeLogger(settings)).child({ worker: index });
   logServer(server, log);
   const passed = new PassListener(secret, systemClock, passing.keep);
-  const passPort = await passed.start();
-  await server.start();
-  const { address: listen, fingerprint } = pool;
-  const { address: visitors } = server;
-  if (listen !== undefined && visitors !== undefined) {
-    const addresses = { listen: formatAddress(listen), public: formatAddress(visitors) };
-    tell({ type: 'listening', ...addresses, fingerprint, passPort });
-  }
   const look = setInterval(idleTeller(pool), LOOK_MS);
-  await stopped;
-  clearInterval(look);
-  passed.close();
-  await Promise.all([server.close({ graceMs: settings.gracePeriodMs }), passing.empty(settings.gracePeriodMs)]);
-  process.disconnect?.();
-  return ExitCode.clean;
+  try {
+    const passPort = await passed.start();
+    await server.start();
+    const { address: listen, fingerprint } = pool;
+    const { address: visitors } = server;
+    if (listen !== undefined && visitors !== undefined) {
+      const addresses = { listen: formatAddress(listen), public: formatAddress(visitors) };
+      tell({ type: 'listening', ...addresses, fingerprint, passPort });
+    }
+    await stopped;
+    const { gracePeriodMs: graceMs } = settings;
+    await Promise.all([server.close({ graceMs }), passing.empty(graceMs)]);
+    return ExitCode.clean;
+  } finally {
+    clearInterval(look);
+    passed.close();
+    // Not process.disconnect, behind which node:cluster would end the process before its exit code is set.
+    cluster.worker?.disconnect();
+  }
 }
 
 /** Visitors that find nothing idle here, and where they go. */
@@ -114,7 +120,7 @@ function poolOptions(
 /** With port 0 each would get a port of its own. */
 function canReuse(address: ServerSettings['tunnel']['public']): boolean {
   const port = typeof address === 'string' ? Number(address.slice(address.lastIndexOf(':') + 1)) : address.port;
-  return port !== 0 && hasReusePort();
+  return port !== 0 && hasReusePort(process.versions.node);
 }
 
 /** A function that tells the first process whether a connection is idle, when that has changed. */

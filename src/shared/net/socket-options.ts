@@ -13,8 +13,8 @@ const BACKLOG = 4096;
 /** How every socket of poold is made: each direction ends by itself, and small writes leave at once. */
 export const SOCKET_OPTIONS = { allowHalfOpen: true, noDelay: true } as const;
 
-/** Whether this Node lets several processes listen on one port, each with a queue of its own. */
-export function hasReusePort(version = process.versions.node): boolean {
+/** Whether a version of Node lets several processes listen on one port, each with a queue of its own. */
+export function hasReusePort(version: string): boolean {
   const [major = 0, minor = 0] = version.split('.').map(Number);
   return major > 23 || (major === 23 && minor >= 1) || (major === 22 && minor >= 12);
 }

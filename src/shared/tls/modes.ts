@@ -61,8 +61,12 @@ export function checkServerTls(options: ServerTlsOptions): void {
     ['cert', 'key'],
     ['key', 'cert'],
   ] as const) {
-    if (options[name] === undefined && (options.mode === 2 || options[other] !== undefined)) {
-      throw new InvalidOptionError(`tls.${name}`, 'is missing; mode 2 needs a certificate and its key, mode 1 neither');
+    const needed = options.mode === 2 || (options.mode === 1 && options[other] !== undefined);
+    if (needed && options[name] === undefined) {
+      throw new InvalidOptionError(
+        `tls.${name}`,
+        'is missing; mode 2 needs a certificate and its key, mode 1 both or neither',
+      );
     }
     if (options.mode === 0 && options[name] !== undefined) {
       throw new InvalidOptionError(`tls.${name}`, 'has no effect in mode 0; use mode 1 or 2');

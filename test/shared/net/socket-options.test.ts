@@ -4,7 +4,7 @@ import { connect, createServer, Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
-import { tuneSocket } from '../../../src/shared/net/socket-options.ts';
+import { hasReusePort, tuneSocket } from '../../../src/shared/net/socket-options.ts';
 
 /** A socket that remembers what it was asked to be. */
 class RecordingSocket extends Socket {
@@ -58,4 +58,9 @@ test('a unix socket can be tuned like any other', async (t) => {
   socket.destroy();
   listener.close();
   await once(listener, 'close');
+});
+
+test('Node lets processes share a port from 22.12 and 23.1 on', (t) => {
+  const versions = ['20.20.2', '22.11.0', '23.0.0', '22.12.0', '23.1.0', '24.0.0'];
+  t.deepEqual(versions.map(hasReusePort), [false, false, false, true, true, true]);
 });

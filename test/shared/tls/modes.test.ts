@@ -161,7 +161,9 @@ const badServers: [options: object, option: string, problem: RegExp][] = [
   [{ mode: 2, key: 'k' }, 'tls.cert', /is missing/],
   [{ mode: 2, cert: 'c' }, 'tls.key', /is missing/],
   [{ mode: 0, cert: 'c' }, 'tls.cert', /has no effect in mode 0/],
-  [{ mode: 1, key: 'k' }, 'tls.key', /has no effect in mode 1/],
+  [{ mode: 0, key: 'k' }, 'tls.key', /has no effect in mode 0/],
+  [{ mode: 1, key: 'k' }, 'tls.cert', /is missing/],
+  [{ mode: 1, cert: 'c' }, 'tls.key', /is missing/],
   [{ mode: 1, clientCa: 'c' }, 'tls.clientCa', /has no effect in mode 1/],
   [{ mode: 2, cert: 'c', key: 'k', clientCa: 'c' }, 'tls.clientCa', /no certificate in PEM form/],
 ];
