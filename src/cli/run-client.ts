@@ -1,5 +1,6 @@
 import { TunnelClient } from '../client/tunnel-client.ts';
 import { formatAddress } from '../shared/net/address.ts';
+import { keepFreedMemory } from './allocator.ts';
 import { ExitCode } from './exit-codes.ts';
 import { makeLogger } from './logging.ts';
 import { isFinal, logClient } from './pool-log.ts';
@@ -8,6 +9,7 @@ import { untilStopped } from './signals.ts';
 
 /** `poold client`: runs until it is told to end, or the server refuses it for good. */
 export async function runClient(settings: ClientSettings): Promise<ExitCode> {
+  keepFreedMemory();
   const client = new TunnelClient({ pool: settings.pool, ...settings.tunnel });
   const log = await makeLogger(settings);
   for (const warning of settings.warnings) log.warn(warning);

@@ -1,6 +1,7 @@
 import { ServerPool } from '../server/server-pool.ts';
 import { TunnelServer } from '../server/tunnel-server.ts';
 import { formatAddress } from '../shared/net/address.ts';
+import { keepFreedMemory } from './allocator.ts';
 import { ExitCode } from './exit-codes.ts';
 import { makeLogger } from './logging.ts';
 import { logServer } from './pool-log.ts';
@@ -9,6 +10,7 @@ import { untilStopped } from './signals.ts';
 
 /** `poold server`: runs until it is told to end. */
 export async function runServer(settings: ServerSettings): Promise<ExitCode> {
+  keepFreedMemory();
   const server = new TunnelServer({ pool: new ServerPool(settings.pool), ...settings.tunnel });
   const log = await makeLogger(settings);
   for (const warning of settings.warnings) log.warn(warning);

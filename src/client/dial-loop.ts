@@ -3,7 +3,7 @@ import type { Clock, Timer } from '../shared/clock.ts';
 import { RejectedError } from '../shared/errors.ts';
 import type { Load } from '../shared/load-meter.ts';
 import { nextCapacity, nextInterval } from '../shared/policy/adaptive.ts';
-import { idleForDemand, smoothed } from '../shared/policy/little.ts';
+import { idleForDemand, leastLately, smoothed } from '../shared/policy/little.ts';
 import { missingConnections } from '../shared/policy/missing.ts';
 import { spareShare } from '../shared/policy/spare.ts';
 import { Backoff, maxDelayFor } from '../shared/resilience/backoff.ts';
@@ -130,7 +130,7 @@ export class DialLoop {
   /** A dial has succeeded. After a row of short lives its connection has yet to live long enough. */
   succeeded(dialMs: number): void {
     this.#madeThisRound += 1;
-    this.#dialMs = smoothed(this.#dialMs, dialMs);
+    this.#dialMs = leastLately(this.#dialMs, dialMs);
     this.#demand = Math.max(0, this.#demand - 1);
     this.#failures.backoff.reset();
     this.#refusals.backoff.reset();

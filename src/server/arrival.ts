@@ -35,6 +35,8 @@ export class Arrival implements GreeterOwner {
   readonly id: string;
   /** The other end, `ip:port`. */
   readonly remote: string;
+  /** When it was accepted; the clock's time, ms. */
+  readonly startedAt: number;
   readonly #rules: ArrivalRules;
   readonly #owner: ArrivalOwner;
   readonly #timer: Timer;
@@ -51,6 +53,7 @@ export class Arrival implements GreeterOwner {
     this.#socket = socket;
     const { clock, handshakeTimeoutMs } = rules;
     const late = (): void => this.fail(new HandshakeTimeoutError(this.#stage, handshakeTimeoutMs));
+    this.startedAt = clock.now();
     this.#timer = clock.setTimeout(late, handshakeTimeoutMs);
   }
 

@@ -70,7 +70,7 @@ export class ServerPool<S extends boolean = true> extends ConnectionPool<PooledC
       random,
     });
     this.#options = checked;
-    this.#demand = new Demand(clock, () => this.waiting, new LoadMeter(clock));
+    this.#demand = new Demand(clock, () => this, new LoadMeter(clock));
     this.#liveness = new Liveness({
       clock,
       keepAliveMs,
@@ -181,7 +181,7 @@ export class ServerPool<S extends boolean = true> extends ConnectionPool<PooledC
     return { opener: 'server', maxConnections, keepAliveMs, worker, workers };
   }
 
-  #onGreeted({ id, socket, remote }: Arrival, greeted: Greeted, decoder: FrameDecoder): void {
+  #onGreeted({ id, socket, remote, startedAt }: Arrival, greeted: Greeted, decoder: FrameDecoder): void {
     const owner = {
       onFault: (error: Error) => this.#onFault(error, remote),
       onEnd: (ended: Session, reason: CloseReason) => {
@@ -192,7 +192,7 @@ export class ServerPool<S extends boolean = true> extends ConnectionPool<PooledC
     };
     const { clock } = this.#options;
     const session = new Session({ id, socket, decoder, greeted, side: 'server', remote, clock, owner });
-    this.#demand.add(session);
+    this.#demand.add(session, clock.now() - startedAt);
     this.#liveness.add(session);
     this.put(id, session as PooledConnection<S>, { group: greeted.client });
   }

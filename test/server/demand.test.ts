@@ -15,11 +15,14 @@ function sessionOf(client: string, state: { visit?: object; unsent?: number } = 
   return { asked, session: session as unknown as Session };
 }
 
+/** How long the handshakes of these sessions took, ms. */
+const HANDSHAKE_MS = 100;
+
 function demandOf(...sessions: ReturnType<typeof sessionOf>[]) {
   const time = manualClock();
-  const level = { waiting: 0, busy: 0 };
-  const demand = new Demand(time.clock, () => level.waiting, level);
-  for (const { session } of sessions) demand.add(session);
+  const level = { waiting: 0, acquired: 0, busy: 0 };
+  const demand = new Demand(time.clock, () => level, level);
+  for (const { session } of sessions) demand.add(session, HANDSHAKE_MS);
   return { demand, level, time };
 }
 
@@ -75,6 +78,22 @@ test('a busy server asks for less, for more connections would not help it, and n
   level.busy = 1;
   await time.advance(50);
   t.deepEqual(only.asked, [10, 1]);
+  demand.stop();
+});
+
+test('those who are served before a new connection could be there are not asked for', async (t) => {
+  const only = sessionOf('one');
+  const { demand, level, time } = demandOf(only);
+  level.waiting = 10;
+  demand.raise();
+  level.acquired = 3;
+  await time.advance(50);
+  t.deepEqual(only.asked, [10, 4], '3 in 50 ms: 6 while a handshake takes its time');
+  level.acquired += 100;
+  await time.advance(50);
+  t.deepEqual(only.asked, [10, 4]);
+  await time.advance(50);
+  t.deepEqual(only.asked, [10, 4, 10], 'and nobody is served any more');
   demand.stop();
 });
 

@@ -8,6 +8,7 @@ import { formatAddress } from '../../shared/net/address.ts';
 import { hasReusePort } from '../../shared/net/socket-options.ts';
 import { Crowd } from '../../shared/relay/crowd.ts';
 import { StallWatch } from '../../shared/relay/stall-watch.ts';
+import { keepFreedMemory } from '../allocator.ts';
 import { ExitCode } from '../exit-codes.ts';
 import { makeLogger } from '../logging.ts';
 import { logServer } from '../pool-log.ts';
@@ -21,6 +22,7 @@ const LOOK_MS = 20;
 const STALL_TIMEOUT_MS = 600_000;
 
 export async function runWorker(settings: ServerSettings, index: number, count: number): Promise<ExitCode> {
+  keepFreedMemory();
   const stopped = whenStopped();
   const { material, secret: hex } = await setup();
   const secret = Buffer.from(hex, 'hex');
