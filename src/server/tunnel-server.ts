@@ -3,7 +3,7 @@ import type { Socket } from 'node:net';
 import * as v from 'valibot';
 import { type Clock, systemClock } from '../shared/clock.ts';
 import { Events } from '../shared/events.ts';
-import { type HostAddress, localOf, remoteOf } from '../shared/net/address.ts';
+import { formatAddress, type HostAddress, isWildcard, localOf, remoteOf } from '../shared/net/address.ts';
 import { listenOption } from '../shared/net/address-option.ts';
 import { checkOptions, instance, milliseconds, wholeNumber } from '../shared/options.ts';
 import type { RelayEnd } from '../shared/relay/relay.ts';
@@ -56,6 +56,8 @@ export class TunnelServer extends Events<VisitEventMap> implements ServerVisitOw
   readonly #listener: PublicListener;
   readonly #stallWatch: StallWatch;
   readonly #visits = new Crowd<ServerVisit>();
+  /** What visitors connect to; unknown where they may come in by any address of the machine, and each must be asked. */
+  #local: string | undefined;
 
   /** @throws InvalidOptionError naming the option */
   constructor(options: TunnelServerOptions) {
@@ -94,6 +96,8 @@ export class TunnelServer extends Events<VisitEventMap> implements ServerVisitOw
     try {
       await this.pool.start();
       if (this.pool.ready) await this.#listener.start();
+      const { address } = this;
+      if (address !== undefined && !isWildcard(address.host)) this.#local = formatAddress(address);
       // Closed in the meantime.
       if (!this.pool.ready) this.#listener.close();
     } catch (error) {
@@ -151,7 +155,7 @@ export class TunnelServer extends Events<VisitEventMap> implements ServerVisitOw
   }
 
   #arrive(socket: Socket): void {
-    const visitor = { remote: remoteOf(socket), local: localOf(socket) };
+    const visitor = { remote: remoteOf(socket), local: this.#local ?? localOf(socket) };
     const { pool, passOn } = this.#options;
     if (pool.idle === 0 && passOn?.(socket, visitor) === true) return;
     this.welcome(socket, visitor);

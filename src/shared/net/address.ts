@@ -110,6 +110,11 @@ export function remoteOf(socket: Socket): string {
   return endOf(socket, socket.remoteAddress, socket.remotePort);
 }
 
+/** Whether an IP address stands for all of a machine's. */
+export function isWildcard(ip: string): boolean {
+  return ip === '0.0.0.0' || ip === '::';
+}
+
 /** This end of the socket, in the words of {@link remoteOf}. */
 export function localOf(socket: Socket): string {
   return endOf(socket, socket.localAddress, socket.localPort);

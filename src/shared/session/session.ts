@@ -11,7 +11,7 @@ import type { FrameDecoder, FrameSink } from '../wire/decode.ts';
 import { encodeDemand, encodeFrame, encodePing, encodePong, encodeReset } from '../wire/encode.ts';
 import { FrameType, HEADER_BYTES, isKnownType, ResetCode } from '../wire/frame.ts';
 import { decodeDemand, decodeOpaque, decodeOpen, decodeReset, encodeOpen, type OpenInfo } from '../wire/messages.ts';
-import { writeData } from './data-writer.ts';
+import { FrameWriter } from './frame-writer.ts';
 import type { Greeted } from './greeting.ts';
 import { SessionState } from './session-state.ts';
 import { MAX_EARLY_BYTES, Visit, type VisitCarrier } from './visit.ts';
@@ -63,6 +63,7 @@ export class Session implements FrameSink, VisitCarrier {
   /** When bytes last came from the other side; the clock's time, ms. */
   lastHeardAt: number;
   readonly #socket: Duplex;
+  readonly #writer: FrameWriter;
   readonly #decoder: FrameDecoder;
   readonly #side: 'server' | 'client';
   readonly #owner: SessionOwner;
@@ -94,6 +95,7 @@ export class Session implements FrameSink, VisitCarrier {
     this.greeted = greeted;
     this.lastHeardAt = clock.now();
     this.#socket = socket;
+    this.#writer = new FrameWriter(socket);
     this.#decoder = decoder;
     this.#side = side;
     this.#owner = owner;
@@ -149,7 +151,7 @@ export class Session implements FrameSink, VisitCarrier {
     }
     const number = this.#state.open();
     this.#visit = new Visit(this, true, number, info);
-    this.#socket.write(encodeFrame(FrameType.open, number, encodeOpen(info)));
+    this.#writer.hold(encodeFrame(FrameType.open, number, encodeOpen(info)));
     return this.#visit;
   }
 
@@ -188,14 +190,14 @@ export class Session implements FrameSink, VisitCarrier {
 
   /** @internal */
   sendData(chunk: Buffer): boolean {
-    return !this.#state.may('data') || writeData(this.#socket, this.#state.visit, chunk);
+    return !this.#state.may('data') || this.#writer.data(this.#state.visit, chunk);
   }
 
   /** @internal */
   sendOpened(): void {
     if (!this.#state.may('opened')) return;
     this.#state.send('opened');
-    this.#socket.write(encodeFrame(FrameType.opened, this.#state.visit));
+    this.#writer.hold(encodeFrame(FrameType.opened, this.#state.visit));
   }
 
   /** @internal */
@@ -341,7 +343,7 @@ export class Session implements FrameSink, VisitCarrier {
 
   /** Writes this side's last frame of a visit, and asks whether it has arrived if much was before it. */
   #sendLast(frame: Buffer, settle = true): void {
-    this.#socket.write(frame, this.#flushed);
+    this.#writer.write(frame, this.#flushed);
     const sent = this.#visit?.bytesOut ?? 0;
     if (this.#state.role === 'opener' && sent > CONFIRM_ABOVE_BYTES && this.#awaitedPong === 0) {
       this.#awaitedPong = this.ping();
@@ -351,7 +353,7 @@ export class Session implements FrameSink, VisitCarrier {
 
   /** Writes a frame that may stand behind a visit's last one: the visit ends when both have gone. */
   #sendControl(frame: Buffer): void {
-    this.#socket.write(frame, this.#flushed);
+    this.#writer.write(frame, this.#flushed);
   }
 
   readonly #flushed = (): void => this.#settle();

@@ -98,7 +98,7 @@ test('a reset that is half read when its visit ends does not reach the next visi
   theirFirst.visit.accept();
   theirFirst.visit.end();
   const reset = encodeReset(1, ResetCode.targetReset, '');
-  pair.ends[1].write(reset.subarray(0, HEADER_BYTES + 1));
+  await new Promise((written) => pair.ends[1].write(reset.subarray(0, HEADER_BYTES + 1), written));
   await until(() => first.log.heard.includes('end'), 'the first half is read');
   first.visit.end();
   await until(() => first.log.done && theirFirst.log.done, 'the first visit is over');
