@@ -112,6 +112,22 @@ export async function pooldPair(target: number, options: PairOptions): Promise<W
   return { name, port: visitors, hops: [server, client], processes: [...processes, client], pair };
 }
 
+/** Bare TLS connections, so many, both ends ready; `warm` is when the client has all. */
+export async function bareTls(
+  count: number,
+  {
+    atATime,
+    flags = [],
+    nodeFlags = [],
+  }: { atATime: number; flags?: readonly string[]; nodeFlags?: readonly string[] },
+): Promise<{ readonly server: ChildProcess; readonly client: ChildProcess }> {
+  const port = await freePort();
+  const probed = [...nodeFlags, '--import', script('programs/probe.js')];
+  const server = await startNode([...probed, ...program('bare-tls', 'server', port)], /ready/);
+  const client = await startNode([...probed, ...program('bare-tls', 'client', port, count, atATime, ...flags)], /warm/);
+  return { server, client };
+}
+
 /** Pooled connections that a way has made so far. */
 async function handshakes(way: Way): Promise<number> {
   return way.pair === undefined ? 0 : (await ask<Counts>(way.pair.client, 'counts')).made;

@@ -1,5 +1,5 @@
 /**
- * The baseline of the warm-up: `node bare-tls.js server PORT` and `node bare-tls.js client PORT COUNT AT_A_TIME
+ * The baseline of the warm-up and of idle memory: `node bare-tls.js server PORT` and `node bare-tls.js client PORT COUNT AT_A_TIME
  * [tickets]` make so many TLS connections with one shared context, and keep them.
  */
 import { connect as connectTcp } from 'node:net';

@@ -14,7 +14,7 @@ const LIMITS: Readonly<Record<string, { readonly speed: number; readonly cpu: nu
 };
 
 export const bulkRow: Row = async ({ target, turns, quick, progress }) => {
-  const megabytes = quick ? 32 : 768;
+  const megabytes = quick ? 32 : 1500;
   const pairs = [await pooldPair(target, { tls: 0 }), await pooldPair(target, { tls: 1 })];
   const ways = [await barePipe(target), ...pairs, ...(quick ? [] : await installedRivals(target))];
   const figures = new Map<string, Turns<BulkFigures>>();

@@ -1,14 +1,17 @@
 /** Row "idle": what pooled TLS connections cost while nobody uses them. */
 import { table } from '../figures.ts';
-import { ask, cpuMs, pause } from '../processes.ts';
+import { ask, cpuMs, pause, stop } from '../processes.ts';
 import type { Goal, Row } from '../row.ts';
-import { type Counts, pooldPair, stopWays } from '../ways.ts';
+import { bareTls, type Counts, pooldPair, stopWays } from '../ways.ts';
 
-interface IdleFigures {
+/** Resident memory after a collection, bytes. */
+interface Memory {
   readonly connections: number;
-  /** Resident memory after a collection, bytes. */
   readonly serverBytes: number;
   readonly clientBytes: number;
+}
+
+interface IdleFigures extends Memory {
   /** CPU at rest, % of a core. */
   readonly serverCpu: number;
   readonly clientCpu: number;
@@ -19,18 +22,22 @@ const LIMITS = { server: 32, client: 40, cpu: 5 };
 
 export const idleRow: Row = async ({ target, quick, progress }) => {
   const figures: IdleFigures[] = [];
+  const bare: Memory[] = [];
   for (const connections of quick ? [8, 100, 200] : [8, 1000, 10_000]) {
     progress(`idle, ${connections} connections`);
     figures.push(await measure(target, connections, quick ? 500 : 60_000));
+    bare.push(await measureBare(connections));
   }
-  const [base, thousand, many] = figures as [IdleFigures, IdleFigures, IdleFigures];
-  const each = (from: IdleFigures, to: IdleFigures, side: 'serverBytes' | 'clientBytes'): number =>
+  const [, thousand, many] = figures as [IdleFigures, IdleFigures, IdleFigures];
+  const each = (from: Memory, to: Memory, side: 'serverBytes' | 'clientBytes'): number =>
     (to[side] - from[side]) / (to.connections - from.connections) / 1000;
-  const rows = figures.slice(1).map((now) => {
-    const before = now === thousand ? base : thousand;
+  const growth = (from: Memory, to: Memory): string =>
+    `${each(from, to, 'serverBytes').toFixed(1)} / ${each(from, to, 'clientBytes').toFixed(1)}`;
+  const rows = figures.slice(1).map((now, index) => {
     return [
       String(now.connections),
-      `${each(before, now, 'serverBytes').toFixed(1)} / ${each(before, now, 'clientBytes').toFixed(1)}`,
+      growth(figures[index] as Memory, now),
+      growth(bare[index] as Memory, bare[index + 1] as Memory),
       `${(now.serverBytes / 1e6).toFixed(0)} / ${(now.clientBytes / 1e6).toFixed(0)}`,
       `${now.serverCpu.toFixed(1)} / ${now.clientCpu.toFixed(1)}`,
     ];
@@ -41,13 +48,14 @@ export const idleRow: Row = async ({ target, quick, progress }) => {
   const head = [
     'connections',
     'kB for each more, server / client',
+    'the same, bare tls.connect',
     'MB in all, server / client',
     'CPU at rest, % of a core',
   ];
   const range = `from ${thousand.connections} to ${many.connections}`;
   return {
     text: `TLS 1, keep-alive 30 s.\n\n${table(head, rows)}`,
-    figures,
+    figures: { poold: figures, bare },
     goals: [
       goal(`memory of an idle connection, server, ${range}`, each(thousand, many, 'serverBytes'), LIMITS.server, 'kB'),
       goal(`memory of an idle connection, client, ${range}`, each(thousand, many, 'clientBytes'), LIMITS.client, 'kB'),
@@ -77,4 +85,17 @@ async function measure(target: number, connections: number, restMs: number): Pro
   ];
   await stopWays([way]);
   return { connections, serverBytes, clientBytes, serverCpu, clientCpu };
+}
+
+async function measureBare(connections: number): Promise<Memory> {
+  const { server, client } = await bareTls(connections, { atATime: 32, nodeFlags: ['--expose-gc'] });
+  await ask<Counts>(server, 'collect');
+  await ask<Counts>(client, 'collect');
+  await pause(1000);
+  const [{ rssBytes: serverBytes }, { rssBytes: clientBytes }] = [
+    await ask<Counts>(server, 'memory'),
+    await ask<Counts>(client, 'memory'),
+  ];
+  await stop([server, client]);
+  return { connections, serverBytes, clientBytes };
 }

@@ -2,9 +2,9 @@
 import { connect } from 'node:net';
 import { once } from 'node:events';
 import { column, inTurns, median, ratios, spread, table } from '../figures.ts';
-import { cpuMs, freePort, program, startNode, stop } from '../processes.ts';
+import { cpuMs, stop } from '../processes.ts';
 import type { Goal, Row } from '../row.ts';
-import { pooldServer } from '../ways.ts';
+import { bareTls as startBareTls, pooldServer } from '../ways.ts';
 
 /** Dials under way at once, in poold by default. */
 const AT_A_TIME = 32;
@@ -70,10 +70,8 @@ export const warmUpRow: Row = async ({ target, turns, quick, progress }) => {
 };
 
 async function bareTls(count: number, flags: readonly string[]): Promise<WarmUp> {
-  const port = await freePort();
   const begin = performance.now();
-  const server = await startNode(program('bare-tls', 'server', port), /ready/);
-  const client = await startNode(program('bare-tls', 'client', port, count, AT_A_TIME, ...flags), /warm/);
+  const { server, client } = await startBareTls(count, { atATime: AT_A_TIME, flags });
   const figures = { cpuMs: cpuMs([server, client]), seconds: (performance.now() - begin) / 1000 };
   await stop([server, client]);
   return figures;
