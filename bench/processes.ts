@@ -79,13 +79,18 @@ function familyOf(pid: string): string[] {
   return [pid, ...children.flatMap(familyOf)];
 }
 
-/** A port that nothing listens on now. */
+/** Ports that were given out: the system may offer one again before its owner listens. */
+const given = new Set<number>();
+
+/** A port that nothing listens on now, and that was not given out before. */
 export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
   server.close();
   await once(server, 'close');
+  if (given.has(port)) return freePort();
+  given.add(port);
   return port;
 }
 

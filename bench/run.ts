@@ -54,31 +54,31 @@ function goalTable(goals: readonly Goal[]): string {
   return table(['what', 'goal', 'measured', 'met'], rows);
 }
 
-async function measure(): Promise<Map<string, RowResult>> {
-  const target = await freePort();
-  await startNode(program('target', target), /ready/);
-  const setup = { target, turns, quick, progress: (text: string) => process.stderr.write(`${text}\n`) };
-  const results = new Map<string, RowResult>();
-  for (const name of chosen) results.set(name, await (ROWS[name] as Row)(setup));
-  return results;
-}
-
-async function report(results: ReadonlyMap<string, RowResult>): Promise<void> {
+/** Prints nothing yet, but keeps what there is: a later row may fail. */
+async function keep(results: ReadonlyMap<string, RowResult>): Promise<string> {
   const machine = `${cpus().length} cores of ${cpus()[0]?.model.trim()}, Node ${process.version}`;
   const parts = [...results].map(([name, { text }]) => `## ${name}\n\n${text}\n`);
   const goals = [...results.values()].flatMap((result) => result.goals);
   const text = [`${machine}, ${turns} turns.\n`, ...parts, `## goals\n\n${goalTable(goals)}\n`].join('\n');
-  console.log(`\n${text}`);
   const folder = script('../../bench/results/');
   await mkdir(folder, { recursive: true });
   const figures = Object.fromEntries([...results].map(([name, result]) => [name, result.figures]));
   await writeFile(`${folder}${values.name}.json`, `${JSON.stringify({ machine, turns, goals, figures }, null, 2)}\n`);
   await writeFile(`${folder}${values.name}.md`, text);
+  return text;
 }
 
 try {
-  const results = await measure();
-  await report(results);
+  const target = await freePort();
+  await startNode(program('target', target), /ready/);
+  const setup = { target, turns, quick, progress: (text: string) => process.stderr.write(`${text}\n`) };
+  const results = new Map<string, RowResult>();
+  let text = '';
+  for (const name of chosen) {
+    results.set(name, await (ROWS[name] as Row)(setup));
+    text = await keep(results);
+  }
+  console.log(`\n${text}`);
   const lost = [...results].filter(([, result]) => result.lost > 0);
   for (const [name, result] of lost) console.error(`${name}: ${result.lost} lost`);
   if (lost.length > 0) process.exitCode = 1;

@@ -129,7 +129,7 @@ export class ClientPool<S extends boolean = true> extends ConnectionPool<PooledC
   #uneven(): number {
     const idle: number[] = [];
     for (const group of this.groups) idle[Number(group.name)] = group.idle;
-    return unevenness(idle, this.#workers, this.capacity, this.connecting);
+    return unevenness(idle, this.#workers, this.capacity);
   }
 
   #dial(): boolean {

@@ -17,6 +17,9 @@ type CoreOptions = Pick<
   'name' | 'maxWaiting' | 'acquireTimeoutMs' | 'claimTimeoutMs' | 'leakThresholdMs' | 'pickGroup' | 'clock' | 'random'
 >;
 
+/** Default of `maxCapacity`. */
+export const DEFAULT_MAX_CAPACITY = 4096;
+
 /** Options of a {@link ServerPool}. One of `listen` and `server` is required. */
 export interface ServerPoolOptions<S extends boolean = boolean> extends CoreOptions {
   /** Where clients connect: `host:port`; port 0 takes a free one. */
@@ -75,7 +78,7 @@ const schema = v.strictObject({
   reusePort: v.optional(v.boolean('wants true or false'), false),
   worker: v.optional(wholeNumber(0, MAX_WORKERS - 1), 0),
   workers: v.optional(wholeNumber(1, MAX_WORKERS), 1),
-  maxCapacity: v.optional(wholeNumber(1, 1_000_000), 4096),
+  maxCapacity: v.optional(wholeNumber(1, 1_000_000), DEFAULT_MAX_CAPACITY),
   allow: v.optional(v.array(v.string('wants texts'), 'wants a list'), []),
   tls: v.optional(
     v.custom<ServerTlsOptions>((value) => typeof value === 'object', 'wants an object'),

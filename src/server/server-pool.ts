@@ -173,10 +173,12 @@ export class ServerPool<S extends boolean = true> extends ConnectionPool<PooledC
 
   /** The settings for a client that has proved itself. @throws RejectedError when there is no room for it */
   #admit(): Settings {
+    const { maxCapacity, keepAliveMs, worker, workers } = this.#options;
     if (this.size >= this.max) {
+      // The next dial may reach a process with room.
+      if (workers > 1) throw new RejectedError('busy', `worker ${worker} is full (${this.max} connections)`);
       throw new RejectedError('full', `the pool is full (${this.max} connections)`, FULL_RETRY_MS);
     }
-    const { maxCapacity, keepAliveMs, worker, workers } = this.#options;
     const maxConnections = Math.min(maxCapacity * workers, MAX_CONNECTIONS);
     return { opener: 'server', maxConnections, keepAliveMs, worker, workers };
   }

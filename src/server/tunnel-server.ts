@@ -2,7 +2,7 @@
 import type { Socket } from 'node:net';
 import * as v from 'valibot';
 import { type Clock, systemClock } from '../shared/clock.ts';
-import { Events } from '../shared/events.ts';
+import { Events, throwLater } from '../shared/events.ts';
 import { formatAddress, type HostAddress, isWildcard, localOf, remoteOf } from '../shared/net/address.ts';
 import { listenOption } from '../shared/net/address-option.ts';
 import { checkOptions, instance, milliseconds, wholeNumber } from '../shared/options.ts';
@@ -154,10 +154,17 @@ export class TunnelServer extends Events<VisitEventMap> implements ServerVisitOw
     visit.start();
   }
 
+  #passOn(socket: Socket, visitor: VisitorInfo): boolean {
+    try {
+      return this.#options.passOn?.(socket, visitor) === true;
+    } catch (error) {
+      throwLater(error);
+      return false;
+    }
+  }
+
   #arrive(socket: Socket): void {
     const visitor = { remote: remoteOf(socket), local: this.#local ?? localOf(socket) };
-    const { pool, passOn } = this.#options;
-    if (pool.idle === 0 && passOn?.(socket, visitor) === true) return;
-    this.welcome(socket, visitor);
+    if (this.pool.idle > 0 || !this.#passOn(socket, visitor)) this.welcome(socket, visitor);
   }
 }

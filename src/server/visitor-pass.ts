@@ -1,11 +1,10 @@
 /**
  * Visitors handed from one process of a server to another, over loopback: to one that has a connection idle. Each comes
- * behind a few bytes that prove that it is one of ours and say where it comes from.
+ * behind a few bytes that prove that it is one of ours and say where it comes from; a byte in answer says that it is taken.
  */
 import { timingSafeEqual } from 'node:crypto';
-import { connect, createServer, type Server, type Socket } from 'node:net';
-import type { AddressInfo } from 'node:net';
-import type { Clock, Timer } from '../shared/clock.ts';
+import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
+import type { Clock } from '../shared/clock.ts';
 import { ProtocolError } from '../shared/errors.ts';
 import { listenOptions, SOCKET_OPTIONS } from '../shared/net/socket-options.ts';
 import { Relay, type RelayEnd } from '../shared/relay/relay.ts';
@@ -21,32 +20,39 @@ const LENGTH_BYTES = 2;
 /** The longest JSON: two addresses. */
 const MAX_JSON_BYTES = 512;
 
-/** How long the bytes in front of a visitor may take, ms: they come from this machine. */
-const PREFACE_MS = 2000;
+/** The answer. */
+const TAKEN = Buffer.of(1);
+
+/** How long the other process may take, in either direction, ms: it is on this machine. */
+const PATIENCE_MS = 2000;
 
 const LOOPBACK = '127.0.0.1';
 
 function ignore(): void {}
 
+/** Takes a visitor of another process, or returns false and leaves it there. */
+export type TakeVisitor = (socket: Socket, visitor: VisitorInfo) => boolean;
+
 /** Where visitors of the other processes come in. */
 export class PassListener {
   readonly #secret: Buffer;
   readonly #clock: Clock;
-  readonly #onVisitor: (socket: Socket, visitor: VisitorInfo) => void;
+  readonly #take: TakeVisitor;
   readonly #server: Server;
 
   /** @param secret 16 bytes that all processes of the server know, and nobody else */
-  constructor(secret: Buffer, clock: Clock, onVisitor: (socket: Socket, visitor: VisitorInfo) => void) {
+  constructor(secret: Buffer, clock: Clock, take: TakeVisitor) {
     this.#secret = secret;
     this.#clock = clock;
-    this.#onVisitor = onVisitor;
+    this.#take = take;
     this.#server = createServer(SOCKET_OPTIONS, (socket) => this.#read(socket));
   }
 
   /** Listens, and resolves with the port. */
   start(): Promise<number> {
     return new Promise((resolve, reject) => {
-      this.#server.once('error', reject);
+      // Kept: when it fails to accept later, the other process keeps its visitor.
+      this.#server.on('error', reject);
       // `exclusive`: not the port of all workers, but one of this one.
       this.#server.listen({ ...listenOptions({ host: LOOPBACK, port: 0 }, false), exclusive: true }, () => {
         resolve((this.#server.address() as AddressInfo).port);
@@ -60,7 +66,7 @@ export class PassListener {
 
   #read(socket: Socket): void {
     let length: number | undefined;
-    const timer: Timer = this.#clock.setTimeout(() => socket.destroy(), PREFACE_MS);
+    const timer = this.#clock.setTimeout(() => socket.destroy(), PATIENCE_MS);
     const done = (): void => {
       this.#clock.clearTimeout(timer);
       socket.off('readable', read).off('close', done);
@@ -71,13 +77,22 @@ export class PassListener {
         const json = length === undefined ? null : (socket.read(length) as Buffer | null);
         if (json === null) return;
         done();
-        this.#onVisitor(socket.off('error', ignore), visitorIn(json));
+        this.#answer(socket, visitorIn(json));
       } catch {
         done();
         socket.destroy();
       }
     };
     socket.on('readable', read).on('error', ignore).on('close', done);
+  }
+
+  #answer(socket: Socket, visitor: VisitorInfo): void {
+    // First the answer: what the target says comes behind it.
+    socket.cork();
+    socket.write(TAKEN);
+    const taken = this.#take(socket, visitor);
+    if (taken) socket.uncork();
+    else socket.destroy();
   }
 
   /** The length of the JSON; undefined while too little has come. @throws ProtocolError for a stranger */
@@ -107,25 +122,43 @@ export interface Pass {
   readonly port: number;
   readonly secret: Buffer;
   readonly stallWatch: StallWatch;
-  /** The other process is not there: the visitor is where it was. */
+  readonly clock: Clock;
+  /** The other process does not take it: the visitor is where it was, and nothing has been read from it. */
   readonly onFailed: () => void;
-  /** It has been carried, and is over. */
+  /** It is over: carried, or gone before it was. */
   readonly onEnd: (end: RelayEnd) => void;
 }
 
-/** Hands a visitor to another process; nothing is read from it before the other has accepted. */
-export function passVisitor({ socket, visitor, port, secret, stallWatch, onFailed, onEnd }: Pass): void {
+/** Hands a visitor to another process; nothing is read from it before the other has taken it. */
+export function passVisitor({ socket, visitor, port, secret, stallWatch, clock, onFailed, onEnd }: Pass): void {
   const json = Buffer.from(JSON.stringify(visitor));
   const length = Buffer.alloc(LENGTH_BYTES);
   length.writeUInt16BE(json.length);
   const far = connect({ port, host: LOOPBACK, ...SOCKET_OPTIONS });
-  far.once('error', onFailed);
-  socket.on('error', ignore);
-  far.once('connect', () => {
-    far.off('error', onFailed);
-    far.write(Buffer.concat([secret, length, json]));
+  far.write(Buffer.concat([secret, length, json]));
+  const timer = clock.setTimeout(() => far.destroy(), PATIENCE_MS);
+  const settle = (): void => {
+    clock.clearTimeout(timer);
+    far.off('readable', taken).off('end', ended).off('close', failed);
+    socket.off('error', ignore).off('close', left);
+  };
+  const taken = (): void => {
+    if (far.read(TAKEN.length) === null) return;
+    settle();
     const rules = { brokenCode: () => 0, stalledCode: 0, stallWatch, onEnd };
     void new Relay({ socket, visit: new SocketVisit(far), ...rules });
-    socket.off('error', ignore);
-  });
+    far.off('error', ignore);
+  };
+  const ended = (): unknown => far.destroy();
+  const failed = (): void => {
+    settle();
+    onFailed();
+  };
+  const left = (): void => {
+    settle();
+    far.destroy();
+    onEnd('broken');
+  };
+  far.on('readable', taken).on('end', ended).on('error', ignore).on('close', failed);
+  socket.on('error', ignore).on('close', left);
 }

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { connect, type Socket } from 'node:net';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import test, { type ExecutionContext } from 'ava';
 import { PassListener, passVisitor } from '../../src/server/visitor-pass.ts';
 import { systemClock } from '../../src/shared/clock.ts';
@@ -10,7 +10,7 @@ import { ask, startPair } from '../helpers/pair.ts';
 import { echo, freePort, startTarget } from '../helpers/targets.ts';
 
 const SECRET = Buffer.alloc(16, 'secret');
-const stallWatch = new StallWatch(systemClock, 0);
+const rules = { secret: SECRET, stallWatch: new StallWatch(systemClock, 0), clock: systemClock };
 
 /** A pair whose visitors all go through a second process's way in before they are served. */
 async function startPassing(t: ExecutionContext, serve: (socket: Socket) => void) {
@@ -27,7 +27,7 @@ async function startPassing(t: ExecutionContext, serve: (socket: Socket) => void
       passOn: (socket, visitor) => {
         const onEnd = (end: string): void => void ends.push(end);
         const onFailed = (): void => empty.server.welcome(socket, visitor);
-        passVisitor({ socket, visitor, port, secret: SECRET, stallWatch, onFailed, onEnd });
+        passVisitor({ ...rules, socket, visitor, port, onFailed, onEnd });
         return true;
       },
     },
@@ -35,6 +35,7 @@ async function startPassing(t: ExecutionContext, serve: (socket: Socket) => void
   const listener = new PassListener(SECRET, systemClock, (socket, visitor) => {
     remotes.push(visitor.remote);
     pair.server.welcome(socket, visitor);
+    return true;
   });
   port = await listener.start();
   // Its only connection is taken, so it has none idle.
@@ -76,8 +77,25 @@ test('an abort of the visitor reaches the target, and one of the target the visi
   visitor.write('reset me');
   const [error] = (await once(visitor, 'error')) as [NodeJS.ErrnoException];
   t.is(error.code, 'ECONNRESET');
-  await until(() => ends.length === 2, 'both passes end').catch(() => t.log(ends));
+  await until(() => ends.length === 2, 'both passes end');
   t.deepEqual(ends, ['broken', 'reset']);
+});
+
+test('a visitor who leaves on the way to the other process is over', async (t) => {
+  const { port } = await startPassing(t, echo);
+  const listener = createServer().listen(0, '127.0.0.1');
+  const accepted = once(listener, 'connection') as Promise<[Socket]>;
+  await once(listener, 'listening');
+  const leaving = connect({ port: (listener.address() as AddressInfo).port, host: '127.0.0.1' });
+  const [socket] = await accepted;
+  const end = new Promise((onEnd) => {
+    const visitor = { remote: '127.0.0.1:1', local: '127.0.0.1:2' };
+    passVisitor({ ...rules, socket, visitor, port, onFailed: () => t.fail('failed'), onEnd });
+    socket.destroy();
+  });
+  t.is(await end, 'broken');
+  leaving.destroy();
+  listener.close();
 });
 
 test('a visitor stays where it is when the other process is gone', async (t) => {
@@ -89,13 +107,29 @@ test('a visitor stays where it is when the other process is gone', async (t) => 
   t.is(await answer, 'here');
 });
 
+test('a visitor stays where it is when the other process does not take it, or does not answer', async (t) => {
+  const { visit, setPort, lease } = await startPassing(t, echo);
+  const refusing = new PassListener(SECRET, systemClock, () => false);
+  setPort(await refusing.start());
+  const first = ask(visit(), 'one');
+  await using silent = await startTarget((socket) => socket.resume());
+  setPort(silent.port);
+  const second = ask(visit(), 'two');
+  lease?.release();
+  t.deepEqual([await first, await second], ['one', 'two']);
+  refusing.close();
+});
+
 test('a stranger who does not know the secret is no visitor, and one who says nothing is given up', async (t) => {
   const { port, remotes } = await startPassing(t, echo);
   const stranger = connect({ port, host: '127.0.0.1' });
   stranger.write(Buffer.alloc(18, 1));
   await once(stranger, 'close');
   const time = manualClock();
-  const listener = new PassListener(SECRET, time.clock, () => t.fail('a visitor'));
+  const listener = new PassListener(SECRET, time.clock, () => {
+    t.fail('a visitor');
+    return false;
+  });
   const silent = connect({ port: await listener.start(), host: '127.0.0.1' });
   await until(() => time.timers === 1, 'the connection is accepted');
   await time.advance(2000);

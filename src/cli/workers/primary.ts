@@ -1,7 +1,8 @@
 /** The first process of a server with several: starts the others, starts one again that ends, and serves nobody itself. */
 import cluster, { type Worker } from 'node:cluster';
 import { randomBytes } from 'node:crypto';
-import { systemClock } from '../../shared/clock.ts';
+import { systemClock, type Timer } from '../../shared/clock.ts';
+import { reasonOf } from '../../shared/errors.ts';
 import { Backoff } from '../../shared/resilience/backoff.ts';
 import { serverMaterial } from '../../shared/tls/material.ts';
 import { ExitCode } from '../exit-codes.ts';
@@ -13,6 +14,16 @@ import { type FromWorker, type Listening, type Setup, type ToWorker, WORKER_VARI
 /** The longest pause before a worker that keeps ending is started again, ms. */
 const MAX_RESTART_MS = 5000;
 
+/** The shortest time between two rounds of telling the workers of each other, ms. */
+const PEERS_PAUSE_MS = 20;
+
+/** Why a worker is not there. */
+interface Why {
+  readonly code?: number | null;
+  readonly signal?: string | null;
+  readonly error?: string;
+}
+
 /** One place for a worker, which may be filled again and again. */
 interface Place {
   readonly index: number;
@@ -20,6 +31,9 @@ interface Place {
   worker: Worker | undefined;
   listening: Listening | undefined;
   idle: boolean;
+  /** The peers that its worker was told of last. */
+  told: string;
+  restart: Timer | undefined;
 }
 
 export async function runPrimary(settings: ServerSettings): Promise<ExitCode> {
@@ -41,21 +55,19 @@ class Primary {
   #setup: Setup | undefined;
   #stopping = false;
   #said = false;
+  #telling: Timer | undefined;
   #end: (code: ExitCode) => void = () => {};
 
   constructor(settings: ServerSettings, log: Logger) {
     this.#settings = settings;
     this.#log = log;
-    this.#places = Array.from({ length: settings.workers }, (_, index) => ({
-      index,
-      backoff: new Backoff({ random: Math.random }),
-      worker: undefined,
-      listening: undefined,
-      idle: false,
-    }));
+    this.#places = Array.from({ length: settings.workers }, (_, index) => {
+      const backoff = new Backoff();
+      return { index, backoff, worker: undefined, listening: undefined, idle: false, told: '', restart: undefined };
+    });
   }
 
-  /** Resolves with the exit code when all workers have ended, or one could not start. */
+  /** Resolves with the exit code when one could not start. */
   async run(): Promise<ExitCode> {
     const { tls } = this.#settings.pool;
     // Every worker shows the same certificate: a client may have pinned it.
@@ -71,7 +83,7 @@ class Primary {
 
   /** Ends all workers in order; resolves when they have. */
   async stop(signal: NodeJS.Signals): Promise<void> {
-    this.#stopping = true;
+    this.#stopTimers();
     this.#log.info({ signal }, 'ending: no new visitors');
     const running = this.#places.flatMap(({ worker }) => (worker === undefined ? [] : [worker]));
     const ends = running.map((worker) => new Promise((resolve) => worker.once('exit', resolve)));
@@ -81,24 +93,36 @@ class Primary {
   }
 
   #fork(place: Place): void {
-    if (this.#stopping) return;
-    const worker = cluster.fork({ [WORKER_VARIABLE]: `${place.index}/${this.#places.length}` });
+    let worker: Worker;
+    try {
+      worker = cluster.fork({ [WORKER_VARIABLE]: `${place.index}/${this.#places.length}` });
+    } catch (error) {
+      return this.#left(place, undefined, { error: reasonOf(error) });
+    }
     place.worker = worker;
+    place.told = '';
     worker.on('message', (message: FromWorker) => this.#hear(place, worker, message));
-    worker.on('exit', (code, signal) => this.#left(place, code, signal));
+    worker.on('exit', (code, signal) => this.#left(place, worker, { code, signal }));
+    worker.on('error', (error) => {
+      // Of a process that never was, or of a channel whose process is just ending, which says so itself.
+      if (worker.process.pid === undefined) this.#left(place, worker, { error: reasonOf(error) });
+    });
   }
 
   #hear(place: Place, worker: Worker, message: FromWorker): void {
+    // What a worker has said may come after its end, and is not its successor's.
+    if (place.worker !== worker) return;
     switch (message.type) {
       case 'ready':
         return send(worker, this.#setup as Setup);
       case 'listening':
         place.listening = message;
         place.backoff.reset();
+        this.#tellPeersSoon();
         return this.#announce();
       case 'idle':
         place.idle = message.idle;
-        return this.#tellPeers();
+        return this.#tellPeersSoon();
     }
   }
 
@@ -113,31 +137,48 @@ class Primary {
     this.#log.info({ listen, public: visitors, tls: pool.tls?.mode, fingerprint, workers }, 'listening');
   }
 
-  /** Tells each worker where a visitor would find a connection at once. */
-  #tellPeers(): void {
-    for (const { worker, index } of this.#places) {
-      const others = this.#places.filter((other) => other.index !== index && other.idle);
-      const ports = others.flatMap(({ listening }) => listening?.passPort ?? []);
-      if (worker !== undefined) send(worker, { type: 'peers', ports });
-    }
+  /** Tells each worker where a visitor would find a connection at once; what changes meanwhile is told together. */
+  #tellPeersSoon(): void {
+    this.#telling ??= systemClock.setTimeout(() => {
+      this.#telling = undefined;
+      for (const place of this.#places) this.#tellPeers(place);
+    }, PEERS_PAUSE_MS);
   }
 
-  #left(place: Place, code: number | null, signal: string | null): void {
+  #tellPeers(place: Place): void {
+    const others = this.#places.filter((other) => other !== place && other.idle);
+    const ports = others.flatMap(({ listening }) => listening?.passPort ?? []);
+    const text = ports.join();
+    if (place.worker === undefined || place.listening === undefined || place.told === text) return;
+    place.told = text;
+    send(place.worker, { type: 'peers', ports });
+  }
+
+  /** A worker has ended, or could not be started. */
+  #left(place: Place, worker: Worker | undefined, why: Why): void {
+    if (place.worker !== worker) return;
     const { index, backoff, listening } = place;
     Object.assign(place, { worker: undefined, listening: undefined, idle: false });
     if (this.#stopping) return;
     // One that never served has said why; the others would say the same.
-    if (listening === undefined && !this.#said) return this.#giveUp((code ?? ExitCode.failed) as ExitCode);
+    if (listening === undefined && !this.#said) return this.#giveUp(why);
     const retryInMs = Math.round(backoff.next(MAX_RESTART_MS));
-    this.#log.error({ worker: index, code, signal, retryInMs }, 'a worker has ended, and is started again');
-    this.#tellPeers();
-    systemClock.setTimeout(() => this.#fork(place), retryInMs);
+    this.#log.error({ worker: index, ...why, retryInMs }, 'a worker has ended, and is started again');
+    this.#tellPeersSoon();
+    place.restart = systemClock.setTimeout(() => this.#fork(place), retryInMs);
   }
 
-  #giveUp(code: ExitCode): void {
-    this.#stopping = true;
+  #giveUp({ code, error }: Why): void {
+    this.#stopTimers();
+    if (error !== undefined) this.#log.error(`a worker cannot be started: ${error}`);
     for (const { worker } of this.#places) worker?.process.kill('SIGKILL');
-    this.#end(code);
+    this.#end((code || ExitCode.failed) as ExitCode);
+  }
+
+  #stopTimers(): void {
+    this.#stopping = true;
+    systemClock.clearTimeout(this.#telling);
+    for (const { restart } of this.#places) systemClock.clearTimeout(restart);
   }
 }
 

@@ -1,40 +1,50 @@
 /** One of several processes that serve the same visitors, each with a pool of its own. */
 import cluster from 'node:cluster';
 import { ServerPool } from '../../server/server-pool.ts';
-import { TunnelServer, type TunnelServerOptions } from '../../server/tunnel-server.ts';
-import { PassListener, passVisitor } from '../../server/visitor-pass.ts';
+import { DEFAULT_MAX_CAPACITY } from '../../server/server-pool-options.ts';
+import { TunnelServer } from '../../server/tunnel-server.ts';
+import { PassListener } from '../../server/visitor-pass.ts';
 import { systemClock } from '../../shared/clock.ts';
 import { formatAddress } from '../../shared/net/address.ts';
 import { hasReusePort } from '../../shared/net/socket-options.ts';
-import { Crowd } from '../../shared/relay/crowd.ts';
-import { StallWatch } from '../../shared/relay/stall-watch.ts';
 import { keepFreedMemory } from '../allocator.ts';
 import { ExitCode } from '../exit-codes.ts';
 import { makeLogger } from '../logging.ts';
 import { logServer } from '../pool-log.ts';
 import type { ServerSettings } from '../settings.ts';
-import type { FromWorker, Setup, ToWorker } from './messages.ts';
+import type { Setup } from './messages.ts';
+import { Passing } from './passing.ts';
+import { PrimaryLink } from './primary-link.ts';
 
 /** How often a worker looks whether it has a connection idle, ms. */
 const LOOK_MS = 20;
 
-/** Default of the option, ms. */
-const STALL_TIMEOUT_MS = 600_000;
+/** How long the others may take to hear that this worker takes no visitors any more, ms: a look and a round of theirs. */
+const FAREWELL_MS = 100;
 
 export async function runWorker(settings: ServerSettings, index: number, count: number): Promise<ExitCode> {
   keepFreedMemory();
-  const stopped = whenStopped();
-  const { material, secret: hex } = await setup();
+  const link = new PrimaryLink();
+  const { material, secret: hex } = await link.setup;
   const secret = Buffer.from(hex, 'hex');
-  const passing = new Passing(secret, settings.tunnel.stallTimeoutMs ?? STALL_TIMEOUT_MS);
+  const { stallTimeoutMs } = settings.tunnel;
+  const passing = new Passing({
+    secret,
+    stallTimeoutMs,
+    ports: () => link.ports,
+    keep: (socket, visitor) => server.welcome(socket, visitor),
+  });
   const pool = new ServerPool(poolOptions(settings, index, count, material));
   const reusePort = canReuse(settings.tunnel.public);
-  const server = new TunnelServer({ pool, ...settings.tunnel, reusePort, passOn: passing.passOn });
-  passing.keep = (socket, visitor) => server.welcome(socket, visitor);
+  const passOn: Passing['passOn'] = (socket, visitor) => passing.passOn(socket, visitor);
+  const server = new TunnelServer({ pool, ...settings.tunnel, reusePort, passOn });
   const log = (await makeLogger(settings)).child({ worker: index });
   logServer(server, log);
-  const passed = new PassListener(secret, systemClock, passing.keep);
-  const look = setInterval(idleTeller(pool), LOOK_MS);
+  const passed = new PassListener(secret, systemClock, (socket, visitor) => {
+    if (pool.ready) server.welcome(socket, visitor);
+    return pool.ready;
+  });
+  let look: NodeJS.Timeout | undefined;
   try {
     const passPort = await passed.start();
     await server.start();
@@ -42,62 +52,21 @@ export async function runWorker(settings: ServerSettings, index: number, count: 
     const { address: visitors } = server;
     if (listen !== undefined && visitors !== undefined) {
       const addresses = { listen: formatAddress(listen), public: formatAddress(visitors) };
-      tell({ type: 'listening', ...addresses, fingerprint, passPort });
+      link.tell({ type: 'listening', ...addresses, fingerprint, passPort });
+      look = setInterval(idleTeller(pool, link), LOOK_MS);
     }
-    await stopped;
+    await link.stopped;
+    clearInterval(look);
+    link.tell({ type: 'idle', idle: false });
     const { gracePeriodMs: graceMs } = settings;
-    await Promise.all([server.close({ graceMs }), passing.empty(graceMs)]);
+    const farewell = new Promise((resolve) => systemClock.setTimeout(() => resolve(passed.close()), FAREWELL_MS));
+    await Promise.all([server.close({ graceMs }), passing.close(graceMs), farewell]);
     return ExitCode.clean;
   } finally {
     clearInterval(look);
     passed.close();
     // Not process.disconnect, behind which node:cluster would end the process before its exit code is set.
     cluster.worker?.disconnect();
-  }
-}
-
-/** Visitors that find nothing idle here, and where they go. */
-class Passing {
-  #ports: readonly number[] = [];
-  #next = 0;
-  readonly #secret: Buffer;
-  readonly #stallWatch: StallWatch;
-  readonly #visitors = new Crowd<object>();
-  /** Takes a visitor back that nobody else took. */
-  keep: TunnelServer['welcome'] = () => {};
-
-  constructor(secret: Buffer, stallTimeoutMs: number) {
-    this.#secret = secret;
-    this.#stallWatch = new StallWatch(systemClock, stallTimeoutMs);
-    process.on('message', (message: ToWorker) => {
-      if (message.type === 'peers') this.#ports = message.ports;
-    });
-  }
-
-  readonly passOn: NonNullable<TunnelServerOptions['passOn']> = (socket, visitor) => {
-    // In turn: their numbers are not known, only that they have some.
-    const port = this.#ports[this.#next++ % this.#ports.length];
-    if (port === undefined) return false;
-    this.#visitors.add(socket);
-    const left = (): void => this.#visitors.delete(socket);
-    passVisitor({
-      socket,
-      visitor,
-      port,
-      secret: this.#secret,
-      stallWatch: this.#stallWatch,
-      onFailed: () => {
-        left();
-        this.keep(socket, visitor);
-      },
-      onEnd: left,
-    });
-    return true;
-  };
-
-  /** Resolves when all visitors that went through here are over, or after `graceMs`. */
-  empty(graceMs: number): Promise<void> {
-    return this.#visitors.empty(systemClock, graceMs);
   }
 }
 
@@ -108,13 +77,13 @@ function poolOptions(
   workers: number,
   material: Setup['material'],
 ): ServerSettings['pool'] {
-  const { maxCapacity, tls } = pool;
+  const { maxCapacity = DEFAULT_MAX_CAPACITY, tls } = pool;
   return {
     ...pool,
     worker,
     workers,
     reusePort: pool.listen !== undefined && canReuse(pool.listen),
-    ...(maxCapacity === undefined ? {} : { maxCapacity: Math.ceil(maxCapacity / workers) }),
+    maxCapacity: Math.ceil(maxCapacity / workers),
     ...(material === undefined ? {} : { tls: { mode: 1, ...tls, cert: material.cert, key: material.key } }),
   };
 }
@@ -126,40 +95,11 @@ function canReuse(address: ServerSettings['tunnel']['public']): boolean {
 }
 
 /** A function that tells the first process whether a connection is idle, when that has changed. */
-function idleTeller(pool: ServerPool): () => void {
+function idleTeller(pool: ServerPool, link: PrimaryLink): () => void {
   let told = false;
   return () => {
     const idle = pool.idle > 0;
-    if (idle !== told) tell({ type: 'idle', idle });
+    if (idle !== told) link.tell({ type: 'idle', idle });
     told = idle;
   };
-}
-
-/** Asks the first process for what all have in common. */
-function setup(): Promise<Setup> {
-  return new Promise((resolve) => {
-    const hear = (message: ToWorker): void => {
-      if (message.type !== 'setup') return;
-      process.off('message', hear);
-      resolve(message);
-    };
-    process.on('message', hear);
-    tell({ type: 'ready' });
-  });
-}
-
-/** Resolves when it is to end in order. When the first process is gone, node:cluster ends this one at once. */
-function whenStopped(): Promise<void> {
-  return new Promise((resolve) => {
-    // A terminal's signals reach all of its processes; the first one decides.
-    process.on('SIGINT', () => {}).on('SIGHUP', () => {});
-    process.on('SIGTERM', () => resolve());
-    process.on('message', (message: ToWorker) => {
-      if (message.type === 'stop') resolve();
-    });
-  });
-}
-
-function tell(message: FromWorker): void {
-  process.send?.(message);
 }

@@ -7,13 +7,12 @@ const MAX_GROWTH = 3;
  * end, and visitors of a process without connections are passed to another.
  *
  * @param idle the idle connections by process; those that have none may be missing
- * @param connecting dials under way
  */
-export function unevenness(idle: readonly number[], workers: number, capacity: number, connecting: number): number {
+export function unevenness(idle: readonly number[], workers: number, capacity: number): number {
   if (workers <= 1) return 0;
   const share = Math.ceil(capacity / workers);
   let lacking = 0;
-  let all = connecting;
+  let all = 0;
   for (let worker = 0; worker < workers; worker += 1) {
     const held = idle[worker] ?? 0;
     lacking += Math.max(0, share - held);

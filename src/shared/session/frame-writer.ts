@@ -1,4 +1,5 @@
 import type { Duplex } from 'node:stream';
+import { throwLater } from '../events.ts';
 import { encodeHeader, writeHeader } from '../wire/encode.ts';
 import { FrameType, HEADER_BYTES, payloadLimit } from '../wire/frame.ts';
 
@@ -20,6 +21,8 @@ let ripe: FrameWriter[] = [];
 export class FrameWriter {
   readonly #socket: Duplex;
   #held: Buffer = NOTHING;
+  /** It is in one of the two lists. */
+  #listed = false;
 
   constructor(socket: Duplex) {
     this.#socket = socket;
@@ -28,6 +31,8 @@ export class FrameWriter {
   /** Writes a frame together with the next one, or alone when none comes within two turns of the event loop. */
   hold(frame: Buffer): void {
     this.#held = this.#held.length === 0 ? frame : Buffer.concat([this.#held, frame]);
+    if (this.#listed) return;
+    this.#listed = true;
     if (fresh.length === 0 && ripe.length === 0) setImmediate(turn);
     fresh.push(this);
   }
@@ -59,8 +64,9 @@ export class FrameWriter {
     return flowing;
   }
 
-  /** Writes what is held. */
+  /** Its time has come: writes what is held. */
   flush(): void {
+    this.#listed = false;
     if (this.#held.length === 0) return;
     const held = this.#held;
     this.#held = NOTHING;
@@ -80,6 +86,13 @@ function turn(): void {
   const due = ripe;
   ripe = fresh;
   fresh = [];
-  for (const writer of due) writer.flush();
+  // Before a stream that throws could keep the others waiting.
   if (ripe.length > 0) setImmediate(turn);
+  for (const writer of due) {
+    try {
+      writer.flush();
+    } catch (error) {
+      throwLater(error);
+    }
+  }
 }

@@ -1,0 +1,57 @@
+import type { Socket } from 'node:net';
+import type { VisitorInfo } from '../../server/server-pool.ts';
+import { passVisitor } from '../../server/visitor-pass.ts';
+import { systemClock } from '../../shared/clock.ts';
+import { Crowd } from '../../shared/relay/crowd.ts';
+import { breakOff } from '../../shared/relay/relay.ts';
+import { StallWatch } from '../../shared/relay/stall-watch.ts';
+
+/** Default of `--stall-timeout`, ms. */
+const STALL_TIMEOUT_MS = 600_000;
+
+/** What passing needs to know of the worker. */
+export interface PassingOptions {
+  readonly secret: Buffer;
+  readonly stallTimeoutMs: number | undefined;
+  /** Where others take visitors now. */
+  readonly ports: () => readonly number[];
+  /** Takes a visitor back that nobody else took. */
+  readonly keep: (socket: Socket, visitor: VisitorInfo) => void;
+}
+
+/** Visitors that find nothing idle in this worker, and go through it to another. */
+export class Passing {
+  readonly #options: PassingOptions;
+  readonly #stallWatch: StallWatch;
+  readonly #visitors = new Crowd<Socket>();
+  #next = 0;
+
+  constructor(options: PassingOptions) {
+    this.#options = options;
+    this.#stallWatch = new StallWatch(systemClock, options.stallTimeoutMs ?? STALL_TIMEOUT_MS);
+  }
+
+  /** Hands a visitor to a worker that has a connection idle; false when none has. */
+  passOn(socket: Socket, visitor: VisitorInfo): boolean {
+    const { secret, ports, keep } = this.#options;
+    const open = ports();
+    // In turn: how many each has is not known.
+    const port = open[this.#next++ % open.length];
+    if (port === undefined) return false;
+    this.#visitors.add(socket);
+    const left = (): void => this.#visitors.delete(socket);
+    const onFailed = (): void => {
+      left();
+      keep(socket, visitor);
+    };
+    const { clock, stallWatch } = { clock: systemClock, stallWatch: this.#stallWatch };
+    passVisitor({ socket, visitor, port, secret, stallWatch, clock, onFailed, onEnd: left });
+    return true;
+  }
+
+  /** Resolves when all that went through here are over; after `graceMs` they are broken off. */
+  async close(graceMs: number): Promise<void> {
+    await this.#visitors.empty(systemClock, graceMs);
+    for (const socket of this.#visitors.all()) breakOff(socket);
+  }
+}

@@ -1,0 +1,31 @@
+import type { FromWorker, Setup, ToWorker } from './messages.ts';
+
+/** A worker's side of its channel to the first process: one listener, from the start, so that nothing is missed. */
+export class PrimaryLink {
+  /** What all workers have in common. */
+  readonly setup: Promise<Setup>;
+  /** Resolves when this process is to end in order. When the first one is gone, node:cluster ends it at once. */
+  readonly stopped: Promise<void>;
+  /** Where other workers take visitors, those that have a connection idle. */
+  ports: readonly number[] = [];
+
+  constructor() {
+    let setUp: (setup: Setup) => void = () => {};
+    let stop: () => void = () => {};
+    this.setup = new Promise((resolve) => (setUp = resolve));
+    this.stopped = new Promise((resolve) => (stop = resolve));
+    // A terminal's signals reach all of its processes; the first one decides.
+    process.on('SIGINT', () => {}).on('SIGHUP', () => {});
+    process.on('SIGTERM', () => stop());
+    process.on('message', (message: ToWorker) => {
+      if (message.type === 'setup') setUp(message);
+      else if (message.type === 'peers') this.ports = message.ports;
+      else stop();
+    });
+    this.tell({ type: 'ready' });
+  }
+
+  tell(message: FromWorker): void {
+    process.send?.(message);
+  }
+}
