@@ -54,7 +54,7 @@ function goalTable(goals: readonly Goal[]): string {
   return table(['what', 'goal', 'measured', 'met'], rows);
 }
 
-/** Prints nothing yet, but keeps what there is: a later row may fail. */
+/** Writes what there is so far, for a later row may fail; returns the text. */
 async function keep(results: ReadonlyMap<string, RowResult>): Promise<string> {
   const machine = `${cpus().length} cores of ${cpus()[0]?.model.trim()}, Node ${process.version}`;
   const parts = [...results].map(([name, { text }]) => `## ${name}\n\n${text}\n`);

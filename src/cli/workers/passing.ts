@@ -44,8 +44,8 @@ export class Passing {
       left();
       keep(socket, visitor);
     };
-    const { clock, stallWatch } = { clock: systemClock, stallWatch: this.#stallWatch };
-    passVisitor({ socket, visitor, port, secret, stallWatch, clock, onFailed, onEnd: left });
+    const rules = { secret, stallWatch: this.#stallWatch, clock: systemClock };
+    passVisitor({ ...rules, socket, visitor, port, onFailed, onEnd: left });
     return true;
   }
 
