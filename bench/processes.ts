@@ -2,7 +2,7 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
-import { type AddressInfo, connect, createServer } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 
@@ -79,19 +79,21 @@ function familyOf(pid: string): string[] {
   return [pid, ...children.flatMap(familyOf)];
 }
 
-/** Ports that were given out: the system may offer one again before its owner listens. */
-const given = new Set<number>();
+/** Ports below those that the system gives out by itself, so that none is taken before its owner listens. */
+let nextPort = 10_000 + Math.floor(Math.random() * 10_000);
 
-/** A port that nothing listens on now, and that was not given out before. */
+/** A port that nothing listens on. */
 export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
+  nextPort += 1;
+  const server = createServer().listen(nextPort, '127.0.0.1');
+  try {
+    await once(server, 'listening');
+  } catch {
+    return freePort();
+  }
   server.close();
   await once(server, 'close');
-  if (given.has(port)) return freePort();
-  given.add(port);
-  return port;
+  return nextPort;
 }
 
 /** Resolves after `ms`; a benchmark waits for time itself. */

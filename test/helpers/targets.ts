@@ -41,14 +41,24 @@ export function echo(socket: Socket): void {
   socket.pipe(socket);
 }
 
+/** Ports below those that systems give out by themselves, so that no other test's listener or socket gets one of these. */
+const FIRST_PORT = 10_000;
+const PORTS = 20_000;
+
 /** A port that nothing listens on. */
 export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
+  for (;;) {
+    const port = FIRST_PORT + Math.floor(Math.random() * PORTS);
+    const server = createServer().listen(port, '127.0.0.1');
+    try {
+      await once(server, 'listening');
+    } catch {
+      continue;
+    }
+    server.close();
+    await once(server, 'close');
+    return port;
+  }
 }
 
 /**
