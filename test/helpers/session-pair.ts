@@ -15,7 +15,8 @@ class End extends Duplex {
   #resume: (() => void) | undefined;
 
   constructor(slice: number) {
-    super({ allowHalfOpen: true });
+    // The same on every version of Node.
+    super({ allowHalfOpen: true, highWaterMark: 16 * 1024 });
     this.#slice = slice;
   }
 
