@@ -13,6 +13,10 @@ export class SocketVisit implements RelayVisit {
     this.#socket = socket;
   }
 
+  get unsent(): number {
+    return this.#socket.writableLength;
+  }
+
   set handler(handler: RelayHandler) {
     let cause = new Error('the other process broke the visit off');
     this.#socket

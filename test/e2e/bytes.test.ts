@@ -7,6 +7,9 @@ import test from 'ava';
 import { until } from '../helpers/events.ts';
 import { ask, startPair } from '../helpers/pair.ts';
 import { startTarget } from '../helpers/targets.ts';
+import { giveTransfer } from '../helpers/transfer.ts';
+
+giveTransfer();
 
 const MEGABYTE = 1_000_000;
 

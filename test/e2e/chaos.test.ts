@@ -4,6 +4,9 @@ import test from 'ava';
 import { until } from '../helpers/events.ts';
 import { type Pair, startPair } from '../helpers/pair.ts';
 import { startTarget } from '../helpers/targets.ts';
+import { giveTransfer } from '../helpers/transfer.ts';
+
+giveTransfer();
 
 /** What a visitor or a target may do in the middle of a visit. */
 const ENDINGS = ['honest', 'honest', 'honest', 'abort-early', 'abort-late', 'half-close', 'destroy'] as const;

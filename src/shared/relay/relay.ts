@@ -3,6 +3,7 @@
  * breaks off is told to the other. It never reads faster than the other side drains.
  */
 import type { Duplex } from 'node:stream';
+import { copiesBytes, ReadMemory } from '../net/read-memory.ts';
 import type { StallWatch, Watched } from './stall-watch.ts';
 
 /** The visit's end as a relay needs it; `Visit` is one. */
@@ -10,6 +11,8 @@ export interface RelayVisit {
   handler: RelayHandler;
   readonly bytesIn: number;
   readonly bytesOut: number;
+  /** Bytes on their way out; undefined while what was written may be needed again. */
+  readonly unsent: number | undefined;
   /** What may be sent elsewhere when the visit was turned away before it reached a target. */
   takeBack(): { readonly chunks: readonly Buffer[] };
   write(chunk: Buffer): boolean;
@@ -26,6 +29,8 @@ export interface RelayHandler {
   onEnd(): void;
   onReset(error: Error): void;
   onDrain(): void;
+  /** Bytes of the pieces that have not been passed on yet; undefined when the pieces themselves are kept. */
+  readonly unwritten?: number | undefined;
 }
 
 /** The socket's end: a TCP socket, whose abort can be passed on as an abort, or any Duplex. */
@@ -55,6 +60,9 @@ type Carried = RelaySocket & { [kRelay]: Relay };
 export class Relay implements RelayHandler, Watched {
   readonly #options: RelayOptions;
   readonly #socket: RelaySocket;
+  /** Its writes and reads are copies. */
+  readonly #copies: boolean;
+  readonly #read = new ReadMemory();
   #visit: RelayVisit;
   #sentEnd = false;
   #gotEnd = false;
@@ -66,6 +74,7 @@ export class Relay implements RelayHandler, Watched {
     const { socket, visit, stallWatch } = options;
     this.#options = options;
     this.#socket = socket;
+    this.#copies = copiesBytes(socket);
     this.#visit = visit;
     (socket as Carried)[kRelay] = this;
     socket.on('error', socketError).on('close', socketClose).on('end', socketEnd).on('drain', socketDrain);
@@ -102,7 +111,12 @@ export class Relay implements RelayHandler, Watched {
   }
 
   onDrain(): void {
+    this.#spend();
     this.#socket.resume();
+  }
+
+  get unwritten(): number | undefined {
+    return this.#copies ? this.#socket.writableLength : undefined;
   }
 
   /** What has left this side in both directions; undefined while neither direction is blocked. */
@@ -125,7 +139,10 @@ export class Relay implements RelayHandler, Watched {
 
   /** @internal */
   socketData(chunk: Buffer): void {
+    this.#spend();
     if (!this.#visit.write(chunk)) this.#socket.pause();
+    if (this.#copies) this.#read.lend(chunk);
+    this.#spend();
   }
 
   /** @internal */
@@ -152,6 +169,11 @@ export class Relay implements RelayHandler, Watched {
       this.#visit.reset(this.#options.brokenCode(this.#error));
     }
     this.#options.onEnd(this.#end, this.#error);
+  }
+
+  /** Frees what was read once all of it is on its way. */
+  #spend(): void {
+    if (this.#read.lends && this.#visit.unsent === 0) this.#read.free();
   }
 
   #moveTo(visit: RelayVisit, chunks: readonly Buffer[]): void {

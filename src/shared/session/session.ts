@@ -7,6 +7,7 @@ import type { Clock, Timer } from '../clock.ts';
 import type { CloseReason } from '../close-reason.ts';
 import { ProtocolError } from '../errors.ts';
 import { throwLater } from '../events.ts';
+import { copiesBytes } from '../net/read-memory.ts';
 import type { FrameDecoder, FrameSink } from '../wire/decode.ts';
 import { encodeDemand, encodeFrame, encodePing, encodePong, encodeReset } from '../wire/encode.ts';
 import { FrameType, HEADER_BYTES, isKnownType, ResetCode } from '../wire/frame.ts';
@@ -60,6 +61,8 @@ export class Session implements FrameSink, VisitCarrier {
   readonly id: string;
   readonly remote: string;
   readonly greeted: Greeted;
+  /** What its socket reads and writes is copied (`copiesBytes`). */
+  readonly copies: boolean;
   /** When bytes last came from the other side; the clock's time, ms. */
   lastHeardAt: number;
   readonly #socket: Duplex;
@@ -77,6 +80,8 @@ export class Session implements FrameSink, VisitCarrier {
   #frameVisit = 0;
   #dropping = false;
   #pieces: Buffer[] = [];
+  /** The chunk being decoded has had nothing but DATA with a payload so far. */
+  #onlyData = false;
   /** Payload bytes read past, or come before OPENED, since the last idle moment. */
   #droppedBytes = 0;
   #earlyBytes = 0;
@@ -95,6 +100,7 @@ export class Session implements FrameSink, VisitCarrier {
     this.greeted = greeted;
     this.lastHeardAt = clock.now();
     this.#socket = socket;
+    this.copies = copiesBytes(socket);
     this.#writer = new FrameWriter(socket);
     this.#decoder = decoder;
     this.#side = side;
@@ -241,6 +247,7 @@ export class Session implements FrameSink, VisitCarrier {
       if (this.#state.wantsData) this.#visit?.received(piece);
       return;
     }
+    this.#onlyData = false;
     this.#pieces.push(piece);
     if (!last) return;
     const payload = this.#pieces.length === 1 ? piece : Buffer.concat(this.#pieces);
@@ -252,8 +259,11 @@ export class Session implements FrameSink, VisitCarrier {
 
   #read(chunk: Buffer): void {
     this.lastHeardAt = this.#clock.now();
+    const visit = this.#visit;
+    this.#onlyData = this.copies;
     try {
       this.#decoder.push(chunk);
+      if (this.#onlyData && visit === this.#visit) visit?.lend(chunk);
     } catch (error) {
       this.#fail(error);
     }

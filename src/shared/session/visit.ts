@@ -1,5 +1,6 @@
 /** One visit on a session: what a relay, or a library user, holds while a visitor talks to a target. */
 import type { CloseReason } from '../close-reason.ts';
+import { ReadMemory } from '../net/read-memory.ts';
 import { ResetCode } from '../wire/frame.ts';
 import type { OpenInfo } from '../wire/messages.ts';
 import { VisitResetError } from '../errors.ts';
@@ -16,6 +17,8 @@ export interface VisitHandler {
   onReset(error: VisitResetError): void;
   /** After a `write` that returned false: write again. */
   onDrain(): void;
+  /** Bytes of the pieces that have not been passed on yet; undefined when the pieces themselves are kept. */
+  readonly unwritten?: number | undefined;
 }
 
 /** What a visit asks of its session. */
@@ -24,6 +27,9 @@ export interface VisitCarrier {
   readonly greeted: { readonly client: string };
   /** Whether the target is connected, as far as this side knows. */
   readonly established: boolean;
+  /** Bytes accepted for sending that have not been passed on; whether those that have been were copied. */
+  readonly unsent: number;
+  readonly copies: boolean;
   sendData(chunk: Buffer): boolean;
   sendOpened(): void;
   sendFin(): void;
@@ -57,6 +63,7 @@ export class Visit {
   /** What was sent before OPENED, and may have to be sent elsewhere; then what may not be sent before OPENED. */
   #kept: Buffer[] = [];
   #held: Buffer[] = [];
+  readonly #read = new ReadMemory();
   /** This side has ended; the FIN may wait for what is held. */
   #ended = false;
 
@@ -73,6 +80,13 @@ export class Visit {
   /** Over: nothing is sent any more, and nothing comes. */
   get over(): boolean {
     return this.#carrier === undefined;
+  }
+
+  /** Bytes on their way out; undefined while what was written may be needed again. */
+  get unsent(): number | undefined {
+    const carrier = this.#carrier;
+    if (carrier === undefined || !carrier.copies || (this.#early && !carrier.established)) return undefined;
+    return carrier.unsent;
   }
 
   /** Whoever hears the visit. What came before it was set is told at once. */
@@ -157,9 +171,17 @@ export class Visit {
   /** @internal */
   received(piece: Buffer): void {
     this.bytesIn += piece.length;
+    this.#spend();
     if (this.#handler !== undefined) return this.#handler.onData(piece);
     this.#tell((handler) => handler.onData(piece));
     this.pause();
+  }
+
+  /** Whatever came in this chunk was the visit's, and the chunk is nobody else's. @internal */
+  lend(chunk: Buffer): void {
+    if (this.#handler?.unwritten === undefined) return;
+    this.#read.lend(chunk);
+    this.#spend();
   }
 
   /** @internal */
@@ -190,6 +212,11 @@ export class Visit {
   #forget(): void {
     this.#kept = [];
     this.#held = [];
+  }
+
+  /** Frees what was read once all of it has been passed on. */
+  #spend(): void {
+    if (this.#read.lends && this.#handler?.unwritten === 0) this.#read.free();
   }
 
   #tell(tell: (handler: VisitHandler) => void): void {

@@ -7,8 +7,11 @@ import test from 'ava';
 import { Relay, type RelayEnd, type RelayHandler, type RelayVisit } from '../../../src/shared/relay/relay.ts';
 import { StallWatch } from '../../../src/shared/relay/stall-watch.ts';
 import { manualClock } from '../../helpers/clock.ts';
+import { giveTransfer } from '../../helpers/transfer.ts';
 import { until } from '../../helpers/events.ts';
 import { readAll } from '../../helpers/pair.ts';
+
+giveTransfer();
 
 /** A visit without a session: remembers what it is told, and takes as much as it is let. */
 class FakeVisit implements RelayVisit {
@@ -16,6 +19,7 @@ class FakeVisit implements RelayVisit {
   bytesIn = 0;
   bytesOut = 0;
   full = false;
+  unsent: number | undefined;
   paused = false;
   readonly told: string[] = [];
   readonly written: Buffer[] = [];
@@ -124,6 +128,36 @@ test('neither side is read faster than the other takes it', async (t) => {
   while (!visit.paused) visit.handler.onData(Buffer.alloc(65_536));
   outside.resume();
   await until(() => !visit.paused, 'the visit goes on');
+  outside.destroy();
+});
+
+test('the memory of what was read is free once it is on its way', async (t) => {
+  const { visit, outside } = await relayed();
+  visit.unsent = 8192;
+  outside.write(Buffer.alloc(8192, 'a'));
+  await until(() => visit.bytesOut === 8192, 'the bytes are through');
+  t.true(visit.written.every(({ length }) => length > 0));
+  visit.unsent = 0;
+  visit.handler.onDrain();
+  t.true(visit.written.every(({ length }) => length === 0));
+  outside.destroy();
+});
+
+test('the memory of what may be needed again is left alone', async (t) => {
+  const { visit, outside } = await relayed();
+  outside.write(Buffer.alloc(8192, 'a'));
+  await until(() => visit.bytesOut === 8192, 'the bytes are through');
+  visit.handler.onDrain();
+  t.is(String(Buffer.concat(visit.written)), 'a'.repeat(8192));
+  outside.destroy();
+});
+
+test('the visit hears how much of its bytes is still to be written', async (t) => {
+  const { visit, outside } = await relayed();
+  t.is(visit.handler.unwritten, 0);
+  outside.pause();
+  while (!visit.paused) visit.handler.onData(Buffer.alloc(65_536));
+  t.true((visit.handler.unwritten ?? 0) > 0);
   outside.destroy();
 });
 

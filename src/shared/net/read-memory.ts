@@ -1,0 +1,43 @@
+/**
+ * The memory that sockets read into, given back as soon as its bytes have been written elsewhere.
+ *
+ * Node reads into blocks of 64 KiB that the garbage collector owns. V8 collects the whole heap whenever 64 MiB of such
+ * memory have come since the last time, 15 times a second in a bulk transfer: a third of its CPU (docs/performance.md).
+ */
+import { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+
+/** What is smaller is left to the garbage collector, bytes. */
+const MIN_BYTES = 4096;
+
+/** Detaches an ArrayBuffer and frees its memory when asked for 0 bytes; Node has it from version 22 on. */
+type Transfer = (this: ArrayBufferLike, byteLength: number) => ArrayBuffer;
+
+/** Chunks whose bytes are on their way out. Who lends them has no other use for them, and no one else holds them. */
+export class ReadMemory {
+  #lent: Buffer[] = [];
+
+  get lends(): boolean {
+    return this.#lent.length > 0;
+  }
+
+  /** Takes a chunk that a socket has read. A part of a larger block is none of its own and is left alone. */
+  lend(chunk: Buffer): void {
+    if (chunk.length >= MIN_BYTES && chunk.length === chunk.buffer.byteLength) this.#lent.push(chunk);
+  }
+
+  /** All that was lent has been written: frees it. */
+  free(): void {
+    const { transfer } = ArrayBuffer.prototype as { transfer?: Transfer };
+    if (transfer !== undefined) for (const { buffer } of this.#lent) transfer.call(buffer, 0);
+    this.#lent = [];
+  }
+}
+
+/**
+ * Whether a stream is the system's: what it reads is in memory of its own, and what has left it has been copied. Other
+ * streams may hand on the very buffers that were written to them.
+ */
+export function copiesBytes(stream: Duplex): boolean {
+  return stream instanceof Socket;
+}
