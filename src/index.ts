@@ -1,9 +1,9 @@
 /** poold as a library: the public names. No logic lives here. */
 export { ClientPool } from './client/client-pool.ts';
-export type { ClientPoolOptions, VisitListener } from './client/client-pool-options.ts';
+export type { ClientPoolOptions } from './client/client-pool-options.ts';
 export type { Connect } from './client/dial.ts';
 export { TunnelClient, type TunnelClientOptions } from './client/tunnel-client.ts';
-export { ServerPool, type VisitorInfo } from './server/server-pool.ts';
+export { ServerPool } from './server/server-pool.ts';
 export type { ServerPoolOptions } from './server/server-pool-options.ts';
 export { TunnelServer, type TunnelServerOptions } from './server/tunnel-server.ts';
 export { type Clock, systemClock, type Timer } from './shared/clock.ts';
@@ -21,12 +21,13 @@ export type { RawConnection } from './shared/pool/raw-connection.ts';
 export type { PutOptions, Reservation } from './shared/pool/reservation.ts';
 export type { WaitOptions } from './shared/pool/waiter.ts';
 export type { RelayEnd } from './shared/relay/relay.ts';
-export type * from './shared/relay/visit-events.ts';
-export type { PooledConnection } from './shared/pooled-connection.ts';
 export type { Session } from './shared/session/session.ts';
 export type { Visit, VisitHandler } from './shared/session/visit.ts';
 export { VisitStream } from './shared/session/visit-stream.ts';
 export type { ClientTlsOptions, Pem, ServerTlsOptions, TlsMode } from './shared/tls/modes.ts';
+export type { PooledConnection } from './shared/tunnel/pooled-connection.ts';
+export type * from './shared/tunnel/visit-events.ts';
+export type { VisitListener, VisitorInfo } from './shared/tunnel/visit-pool.ts';
 export { ResetCode } from './shared/wire/frame.ts';
 export type { OpenInfo } from './shared/wire/messages.ts';
 export type { IdFormat } from './shared/wire/tag.ts';

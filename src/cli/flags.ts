@@ -69,6 +69,27 @@ const STALL_TIMEOUT: Flag = {
   parse: duration,
 };
 
+const CONNECT_TIMEOUT: Flag = {
+  flags: '--connect-timeout <duration>',
+  help: 'how long the target may take to accept',
+  default: '5s',
+  parse: duration,
+};
+const WAIT: Flag = {
+  flags: '--wait <duration>',
+  help: 'how long a visitor waits for a connection before it is reset',
+  default: '5s',
+  parse: duration,
+};
+
+/** The two ways through a tunnel. */
+export const FLOW: Flag = {
+  flags: '--flow <flow>',
+  help: 'reverse: visitors come to the server, the target is at the client; forward: the other way round',
+  default: 'reverse',
+  choices: ['reverse', 'forward'],
+};
+
 export const SERVER_POOL_FLAGS = {
   listen: {
     flags: '--listen <host:port>',
@@ -107,8 +128,11 @@ export const SERVER_POOL_FLAGS = {
   reusePort: null,
   worker: null,
   workers: null,
+  // --flow decides.
+  opener: null,
   // The library's own.
   server: null,
+  onVisit: null,
   idFormat: null,
   session: null,
   name: null,
@@ -137,12 +161,13 @@ export const TUNNEL_SERVER_FLAGS = {
     help: 'where visitors connect',
     parse: address({ allowPortZero: true }),
   },
-  waitMs: {
-    flags: '--wait <duration>',
-    help: 'how long a visitor waits for a connection before it is reset',
-    default: '5s',
-    parse: duration,
+  target: {
+    flags: '--target <address>',
+    help: 'with --flow forward: the service that visitors of the clients reach: host:port, 3000, or unix:/path',
+    parse: address({ defaultHost: '127.0.0.1' }),
   },
+  connectTimeoutMs: CONNECT_TIMEOUT,
+  waitMs: WAIT,
   // Also an option of the pool, where its row is.
   stallTimeoutMs: null,
   openTimeoutMs: null,
@@ -195,6 +220,8 @@ export const CLIENT_POOL_FLAGS = {
   },
   // The rows of --tls are below.
   tls: null,
+  // --flow decides.
+  opener: null,
   // The library's own.
   idFormat: null,
   session: null,
@@ -225,14 +252,16 @@ export const TUNNEL_CLIENT_FLAGS = {
     help: 'the service to expose: host:port, 3000 for a port of this machine, or unix:/path',
     parse: address({ defaultHost: '127.0.0.1' }),
   },
-  connectTimeoutMs: {
-    flags: '--connect-timeout <duration>',
-    help: 'how long the target may take to accept',
-    default: '5s',
-    parse: duration,
+  local: {
+    flags: '--local <host:port>',
+    help: 'with --flow forward: where visitors connect',
+    parse: address({ allowPortZero: true, defaultHost: '127.0.0.1' }),
   },
+  connectTimeoutMs: CONNECT_TIMEOUT,
+  waitMs: WAIT,
   // Also an option of the pool, where its row is.
   stallTimeoutMs: null,
+  openTimeoutMs: null,
   pool: null,
   clock: null,
 } as const satisfies Table<TunnelClientOptions>;

@@ -8,6 +8,7 @@ import {
   CLIENT_TLS_FLAGS,
   COMMON_FLAGS,
   EXIT_ON_REJECT,
+  FLOW,
   SERVER_POOL_FLAGS,
   SERVER_TLS_FLAGS,
   TUNNEL_CLIENT_FLAGS,
@@ -25,6 +26,7 @@ Examples:
   $ poold token > token.txt && chmod 600 token.txt
   $ poold server --listen 0.0.0.0:7000 --public 0.0.0.0:8080 --token-file token.txt
   $ poold server --listen 0.0.0.0:7000 --public 0.0.0.0:443 --token-file token.txt --tls 2 --cert cert.pem --key key.pem
+  $ poold server --listen 0.0.0.0:7000 --flow forward --target 10.0.0.5:5432 --token-file token.txt
 
 Every flag can be set in the environment: --keep-alive 10s is POOLD_KEEP_ALIVE=10s.`;
 
@@ -32,6 +34,7 @@ const CLIENT_EXAMPLES = `
 Examples:
   $ poold client --server example.org:7000 --target 3000 --token-file token.txt
   $ poold client --server example.org:7000 --target unix:/run/app.sock --token-file token.txt --min 32 --max 256
+  $ poold client --server example.org:7000 --flow forward --local 127.0.0.1:5432 --token-file token.txt
 
 Every flag can be set in the environment: --keep-alive 10s is POOLD_KEEP_ALIVE=10s.`;
 
@@ -72,8 +75,8 @@ export async function main(argv: readonly string[]): Promise<ExitCode> {
     });
   addFlags(
     server,
-    [SERVER_POOL_FLAGS, TUNNEL_SERVER_FLAGS, SERVER_TLS_FLAGS, COMMON_FLAGS, { WORKERS }],
-    ['listen', 'public'],
+    [SERVER_POOL_FLAGS, { FLOW }, TUNNEL_SERVER_FLAGS, SERVER_TLS_FLAGS, COMMON_FLAGS, { WORKERS }],
+    ['listen'],
   );
   const client = program
     .command('client')
@@ -86,8 +89,15 @@ export async function main(argv: readonly string[]): Promise<ExitCode> {
       const { runClient } = await import('./run-client.ts');
       code = await runClient(settings);
     });
-  const clientRows = [CLIENT_POOL_FLAGS, TUNNEL_CLIENT_FLAGS, CLIENT_TLS_FLAGS, COMMON_FLAGS, { EXIT_ON_REJECT }];
-  addFlags(client, clientRows, ['dial', 'target']);
+  const clientRows = [
+    CLIENT_POOL_FLAGS,
+    { FLOW },
+    TUNNEL_CLIENT_FLAGS,
+    CLIENT_TLS_FLAGS,
+    COMMON_FLAGS,
+    { EXIT_ON_REJECT },
+  ];
+  addFlags(client, clientRows, ['dial']);
   program
     .command('token')
     .description('prints a good token')

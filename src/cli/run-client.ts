@@ -33,7 +33,10 @@ export async function runClient(settings: ClientSettings): Promise<ExitCode> {
   await client.start();
   const { dial } = settings.pool;
   // Not ready: stopped while it started.
-  if (client.pool.ready) log.info({ server: typeof dial === 'object' ? formatAddress(dial) : undefined }, 'dialling');
+  if (client.pool.ready) {
+    const server = typeof dial === 'object' ? formatAddress(dial) : undefined;
+    log.info({ server, local: client.address && formatAddress(client.address) }, 'dialling');
+  }
   client.pool.warmed(settings.pool.minCapacity ?? 8).then(
     () => log.info({ idle: client.pool.idle }, 'warm'),
     // Ended before it was warm.

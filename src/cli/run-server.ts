@@ -18,7 +18,7 @@ export async function runServer(settings: ServerSettings): Promise<ExitCode> {
   // Heard from the first moment on: a service manager may change its mind during the start.
   const stopped = untilStopped({
     async stop(signal) {
-      log.info({ signal, visitors: server.visitors }, 'ending: no new visitors');
+      log.info({ signal, visits: server.visits }, 'ending: no new visitors');
       await server.close({ graceMs: settings.gracePeriodMs });
       log.info('ended');
     },
@@ -27,9 +27,9 @@ export async function runServer(settings: ServerSettings): Promise<ExitCode> {
   await server.start();
   const { address: listen, fingerprint } = server.pool;
   const { address: visitors } = server;
-  // Neither is there when it was stopped while it started.
-  if (listen !== undefined && visitors !== undefined) {
-    const addresses = { listen: formatAddress(listen), public: formatAddress(visitors) };
+  // Not there when it was stopped while it started.
+  if (listen !== undefined) {
+    const addresses = { listen: formatAddress(listen), public: visitors && formatAddress(visitors) };
     log.info({ ...addresses, tls: settings.pool.tls?.mode, fingerprint }, 'listening');
   }
   await stopped;

@@ -12,6 +12,7 @@ import {
   CLIENT_POOL_FLAGS,
   CLIENT_TLS_FLAGS,
   COMMON_FLAGS,
+  FLOW,
   SERVER_POOL_FLAGS,
   SERVER_TLS_FLAGS,
   TOKEN,
@@ -50,8 +51,10 @@ type Values = Record<string, unknown>;
 export async function serverSettings(command: Command): Promise<ServerSettings> {
   const { tokens, ...common } = commonSettings(command);
   const tls = pick(command, SERVER_TLS_FLAGS);
+  const forward = isForward(command, TUNNEL_SERVER_FLAGS.public, TUNNEL_SERVER_FLAGS.target);
   const pool = {
     ...pick(command, SERVER_POOL_FLAGS),
+    opener: forward ? 'client' : 'server',
     tls: { mode: 1, ...tls, ...(await readMaterial(tls, command)) },
     ...(tokens === undefined ? {} : { token: tokens }),
   } as unknown as ServerPoolOptions<true>;
@@ -64,6 +67,7 @@ export async function serverSettings(command: Command): Promise<ServerSettings> 
 export function clientSettings(command: Command): ClientSettings {
   const { tokens, ...common } = commonSettings(command);
   const tls = pick(command, CLIENT_TLS_FLAGS);
+  isForward(command, TUNNEL_CLIENT_FLAGS.target, TUNNEL_CLIENT_FLAGS.local);
   const ca = typeof tls['ca'] === 'string' ? { ca: readText(tls['ca'], nameOf(CLIENT_TLS_FLAGS.ca, command)) } : {};
   const pool = {
     ...pick(command, CLIENT_POOL_FLAGS),
@@ -73,6 +77,24 @@ export function clientSettings(command: Command): ClientSettings {
   const tunnel = tunnelValues(command, TUNNEL_CLIENT_FLAGS, pool) as unknown as ClientSettings['tunnel'];
   const exitOnReject = command.getOptionValue('exitOnReject') === true;
   return { ...common, pool, tunnel, exitOnReject, warnings: [...common.warnings, ...plainWarning(tls, tokens)] };
+}
+
+/**
+ * Whether visitors come in at the client.
+ *
+ * @param reverse the flag that a reverse tunnel must have, and a forward one may not; `forward` the other way round
+ * @throws ConfigError when they do not suit the flow
+ */
+function isForward(command: Command, reverse: Flag, forward: Flag): boolean {
+  const flow = (valueOf(FLOW, command) as string | undefined) ?? 'reverse';
+  const [wanted, unwanted] = flow === 'forward' ? [forward, reverse] : [reverse, forward];
+  if (valueOf(unwanted, command) !== undefined) {
+    throw new ConfigError(`${nameOf(unwanted, command)}: has no place in a ${flow} tunnel; see --flow`);
+  }
+  if (valueOf(wanted, command) === undefined) {
+    throw new ConfigError(`${nameOf(wanted, command)}: is missing; a ${flow} tunnel wants it, see --flow`);
+  }
+  return flow === 'forward';
 }
 
 /** The values of a tunnel's own flags, and of the one that it shares with its pool. */

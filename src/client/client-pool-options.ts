@@ -5,9 +5,8 @@ import { addressOption } from '../shared/net/address-option.ts';
 import { checkOptions, milliseconds, wholeNumber } from '../shared/options.ts';
 import { type PoolOptions, poolOptionsSchema } from '../shared/pool/pool-options.ts';
 import { checkTokens } from '../shared/session/check-token.ts';
-import type { Session } from '../shared/session/session.ts';
-import type { Visit } from '../shared/session/visit.ts';
 import { checkClientTls, type ClientTlsOptions } from '../shared/tls/modes.ts';
+import type { VisitListener } from '../shared/tunnel/visit-pool.ts';
 import { isName } from '../shared/wire/fields.ts';
 import type { IdFormat } from '../shared/wire/tag.ts';
 import type { Connect } from './dial.ts';
@@ -24,9 +23,6 @@ type CoreOptions = Pick<
   | 'clock'
   | 'random'
 >;
-
-/** Serves a visit that the server opened: accepts it, or resets it. */
-export type VisitListener = (visit: Visit, session: Session) => void;
 
 /** Options of a {@link ClientPool}. `dial` is required. */
 export interface ClientPoolOptions<S extends boolean = boolean> extends CoreOptions {
@@ -57,6 +53,11 @@ export interface ClientPoolOptions<S extends boolean = boolean> extends CoreOpti
   readonly tunnel?: string;
   /** From the first packet to pooled, ms. Default 5000. */
   readonly handshakeTimeoutMs?: number;
+  /**
+   * Which side this client wants to open visits: `server` for a reverse tunnel, `client` for a forward one. A server
+   * that has it otherwise is not connected to. Default: as the server has it.
+   */
+  readonly opener?: 'server' | 'client';
   /** Serves the visits that the server opens. Without it they are refused. Only with sessions. */
   readonly onVisit?: VisitListener;
 }
@@ -94,6 +95,7 @@ const schema = v.strictObject({
   token: v.optional(v.string('wants a text')),
   tunnel: v.optional(v.custom<string>(isName, 'wants 1 to 64 of A-Z a-z 0-9 . _ -'), 'default'),
   handshakeTimeoutMs: v.optional(milliseconds(1), 5000),
+  opener: v.optional(v.picklist(['server', 'client'], 'wants server or client')),
   onVisit: v.optional(v.custom<VisitListener>((value) => typeof value === 'function', 'wants a function')),
 });
 
@@ -106,7 +108,8 @@ export function checkClientPoolOptions(given: ClientPoolOptions) {
   const to = typeof options.dial === 'function' ? options.dial : addressOption('dial', options.dial);
   const host = typeof to === 'object' && 'host' in to ? to.host : undefined;
   const tokens = checkTokens(options.token, host !== undefined && options.session ? isLoopback(host) : undefined);
-  return { ...options, to, host, tokens };
+  const { onVisit } = options;
+  return { ...options, onVisit, to, host, tokens };
 }
 
 function notAbove(low: string, lowest: number, high: string, highest: number): void {

@@ -2,22 +2,21 @@
 import { randomBytes } from 'node:crypto';
 import type { Duplex } from 'node:stream';
 import type { CloseReason } from '../shared/close-reason.ts';
-import { DialError, type DialStage, PoolClosedError, PooldError, ProtocolError, reasonOf } from '../shared/errors.ts';
+import { DialError, type DialStage, PoolClosedError, type PooldError, ProtocolError } from '../shared/errors.ts';
 import { formatAddress } from '../shared/net/address.ts';
-import { ConnectionPool } from '../shared/pool/connection-pool.ts';
 import { RawConnection } from '../shared/pool/raw-connection.ts';
 import type { PutOptions, Reservation } from '../shared/pool/reservation.ts';
 import type { Greeted } from '../shared/session/greeting.ts';
 import { unevenness } from '../shared/policy/even.ts';
 import { LoadMeter } from '../shared/load-meter.ts';
 import { Liveness } from '../shared/session/liveness.ts';
-import type { PooledConnection } from '../shared/pooled-connection.ts';
 import { Session } from '../shared/session/session.ts';
 import { TokenRing } from '../shared/session/token-ring.ts';
 import type { Visit } from '../shared/session/visit.ts';
 import { clientTlsSettings } from '../shared/tls/modes.ts';
+import type { PooledConnection } from '../shared/tunnel/pooled-connection.ts';
+import { VisitPool } from '../shared/tunnel/visit-pool.ts';
 import type { FrameDecoder } from '../shared/wire/decode.ts';
-import { ResetCode } from '../shared/wire/frame.ts';
 import { AGENT } from './agent.ts';
 import { checkClientPoolOptions, type ClientPoolOptions } from './client-pool-options.ts';
 import { Dial, type DialRules } from './dial.ts';
@@ -25,9 +24,9 @@ import { type DialledLevel, DialLoop, type Retry, SHORT_LIFE_MS } from './dial-l
 
 /**
  * Keeps connections to one server dialled, greeted and ready. With sessions the server opens visits on them, which go
- * to `onVisit`; with `session: false` leases hold raw sockets.
+ * to `onVisit`, or this side does, as the server has it; with `session: false` leases hold raw sockets.
  */
-export class ClientPool<S extends boolean = true> extends ConnectionPool<PooledConnection<S>> {
+export class ClientPool<S extends boolean = true> extends VisitPool<S> {
   /** 32 hex characters that name this pool to the server, the same on all its connections. */
   readonly client = randomBytes(16).toString('hex');
   readonly #options: ReturnType<typeof checkClientPoolOptions>;
@@ -43,7 +42,7 @@ export class ClientPool<S extends boolean = true> extends ConnectionPool<PooledC
   /** @throws InvalidOptionError naming the option */
   constructor(options: ClientPoolOptions<S>) {
     const checked = checkClientPoolOptions(options);
-    super({
+    const core = {
       name: checked.name,
       min: checked.minCapacity,
       max: checked.maxCapacity,
@@ -56,7 +55,8 @@ export class ClientPool<S extends boolean = true> extends ConnectionPool<PooledC
       leakThresholdMs: checked.leakThresholdMs,
       clock: checked.clock,
       random: checked.random,
-    });
+    };
+    super(core, checked);
     this.#options = checked;
     this.#liveness = new Liveness({ ...checked, mode: 'ping' });
     this.setLevel({ interval: checked.minIntervalMs });
@@ -99,15 +99,22 @@ export class ClientPool<S extends boolean = true> extends ConnectionPool<PooledC
     super.destroy(error);
   }
 
-  protected override shortage(): void {
-    this.#loop.wake();
+  /** This client knows one server, and it has turned the visit away. */
+  override tryOpenElsewhere(): undefined {
+    return undefined;
+  }
+
+  protected override shortage(_missing: number, waiting: number): void {
+    if (waiting > 0) this.#loop.demand(waiting);
+    else this.#loop.wake();
   }
 
   async #start(): Promise<void> {
-    const { to, host, tls, tokens, tunnel, session, idFormat, keepAliveMs, handshakeTimeoutMs, clock } = this.#options;
+    const { to, host, tls, tokens, tunnel, opener, session, idFormat, keepAliveMs, handshakeTimeoutMs, clock } =
+      this.#options;
     const settings = clientTlsSettings(tls, host);
     const ring = await TokenRing.from(tokens);
-    const greeting = { tokens: ring, hello: { tunnel, client: this.client, agent: AGENT } };
+    const greeting = { tokens: ring, hello: { tunnel, client: this.client, agent: AGENT }, opener };
     this.#rules = {
       to,
       tls: settings,
@@ -175,11 +182,12 @@ export class ClientPool<S extends boolean = true> extends ConnectionPool<PooledC
     this.#liveness.limit(keepAliveMs);
     if (maxConnections < this.max) this.setLevel({ max: maxConnections });
     const owner = {
-      onVisit: (visit: Visit, session: Session) => this.#serve(visit, session),
+      onVisit: (visit: Visit, session: Session) => this.serve(visit, session),
       onDemand: (count: number) => this.#loop.demand(count),
       onFault: (error: Error) => this.#onFault(error),
       onEnd: (session: Session, reason: CloseReason) => {
         this.#liveness.delete(session);
+        if (reason === 'stalled') this.#liveness.suspect(this.client);
         this.#ended(reason, 'greeting', startedAt, bornAt);
       },
     };
@@ -221,23 +229,6 @@ export class ClientPool<S extends boolean = true> extends ConnectionPool<PooledC
     if (error instanceof ProtocolError) this.tell('fault', { pool: this.name, error });
   }
 
-  /** A visit takes its connection out of the pool, and gives it back when it is over. */
-  #serve(visit: Visit, session: Session): void {
-    const { onVisit } = this.#options;
-    const lease = this.tryGet(session.id);
-    if (lease === undefined) return visit.reset(ResetCode.draining);
-    visit.onDone = () => {
-      if (lease.held) lease.release();
-    };
-    if (onVisit === undefined) return visit.reset(ResetCode.targetNotFound, 'nobody serves visits here');
-    try {
-      onVisit(visit, session);
-    } catch (error) {
-      visit.reset(ResetCode.internal);
-      this.tell('fault', { pool: this.name, error: asFault(error) });
-    }
-  }
-
   #stopDialling(): void {
     this.#loop.stop();
     for (const dial of [...this.#dials]) dial.fail(new PoolClosedError(this.name));
@@ -251,7 +242,3 @@ export class ClientPool<S extends boolean = true> extends ConnectionPool<PooledC
 
 /** The ends that say that the server did not want the connection after all. */
 const SERVER_ENDS: ReadonlySet<CloseReason> = new Set(['peer-closed', 'error', 'protocol-error']);
-
-function asFault(error: unknown): PooldError {
-  return error instanceof PooldError ? error : new DialError('greeting', reasonOf(error), { cause: error });
-}

@@ -8,6 +8,7 @@ import { checkOptions, milliseconds, wholeNumber } from '../shared/options.ts';
 import { type PoolOptions, poolOptionsSchema } from '../shared/pool/pool-options.ts';
 import { checkTokens } from '../shared/session/check-token.ts';
 import { checkServerTls, type ServerTlsOptions } from '../shared/tls/modes.ts';
+import type { VisitListener } from '../shared/tunnel/visit-pool.ts';
 import { isName } from '../shared/wire/fields.ts';
 import { MAX_WORKERS } from '../shared/wire/messages.ts';
 import type { IdFormat } from '../shared/wire/tag.ts';
@@ -49,6 +50,10 @@ export interface ServerPoolOptions<S extends boolean = boolean> extends CoreOpti
   readonly session?: S;
   /** The secret that clients must prove; several are valid at once. Required where others than this machine connect. */
   readonly token?: string | readonly string[];
+  /** Which side opens visits: `server` for a reverse tunnel, `client` for a forward one. Default `server`. */
+  readonly opener?: 'server' | 'client';
+  /** Serves the visits that clients open. Without it they are refused. Only with `opener: 'client'`. */
+  readonly onVisit?: VisitListener;
   /** The tunnel's name, the same at both sides. Default `default`. */
   readonly tunnel?: string;
   /** From accept to pooled, ms. Default 5000. */
@@ -97,6 +102,8 @@ const schema = v.strictObject({
   session: v.optional(v.boolean('wants true or false'), true),
   token: v.optional(v.union([v.string(), v.array(v.string())], 'wants a text or a list of texts')),
   tunnel: v.optional(v.custom<string>(isName, 'wants 1 to 64 of A-Z a-z 0-9 . _ -'), 'default'),
+  opener: v.optional(v.picklist(['server', 'client'], 'wants server or client'), 'server'),
+  onVisit: v.optional(v.custom<VisitListener>((value) => typeof value === 'function', 'wants a function')),
   handshakeTimeoutMs: v.optional(milliseconds(1), 5000),
   maxHandshakes: v.optional(wholeNumber(1), 512),
   maxHandshakesPerAddress: v.optional(wholeNumber(1), 128),
@@ -111,5 +118,6 @@ export function checkServerPoolOptions(given: ServerPoolOptions) {
   const listen = options.server ?? listenOption('listen', options.listen as string | HostAddress);
   checkServerTls(options.tls);
   const tokens = checkTokens(options.token, 'host' in listen && options.session ? isLoopback(listen.host) : undefined);
-  return { ...options, listen, tokens, allow: new AllowList(options.allow) };
+  const { onVisit } = options;
+  return { ...options, onVisit, listen, tokens, allow: new AllowList(options.allow) };
 }

@@ -1,25 +1,21 @@
 /** The accepting end of the pair: accept → allowed address → TLS → tag → greeting → pooled. */
 import type { CloseReason } from '../shared/close-reason.ts';
-import { DialError, InvalidOptionError, PooldError, ProtocolError, reasonOf, RejectedError } from '../shared/errors.ts';
+import { DialError, PooldError, ProtocolError, reasonOf, RejectedError } from '../shared/errors.ts';
 import type { HostAddress } from '../shared/net/address.ts';
-import { ConnectionPool } from '../shared/pool/connection-pool.ts';
-import type { GroupFilter } from '../shared/pool/idle-list.ts';
-import type { Lease } from '../shared/pool/lease.ts';
 import { RawConnection } from '../shared/pool/raw-connection.ts';
 import type { Reservation } from '../shared/pool/reservation.ts';
-import type { WaitOptions } from '../shared/pool/waiter.ts';
 import type { Greeted } from '../shared/session/greeting.ts';
 import { LoadMeter } from '../shared/load-meter.ts';
 import { Liveness } from '../shared/session/liveness.ts';
-import type { PooledConnection } from '../shared/pooled-connection.ts';
 import { Session } from '../shared/session/session.ts';
 import { TokenRing } from '../shared/session/token-ring.ts';
 import type { Visit } from '../shared/session/visit.ts';
 import { serverMaterial } from '../shared/tls/material.ts';
 import { serverTlsSettings } from '../shared/tls/modes.ts';
 import type { FrameDecoder } from '../shared/wire/decode.ts';
-import { isAddress } from '../shared/wire/fields.ts';
-import { MAX_CONNECTIONS, type OpenInfo, type Settings } from '../shared/wire/messages.ts';
+import type { PooledConnection } from '../shared/tunnel/pooled-connection.ts';
+import { type VisitorInfo, VisitPool } from '../shared/tunnel/visit-pool.ts';
+import { MAX_CONNECTIONS, type Settings } from '../shared/wire/messages.ts';
 import { Acceptor, type AcceptorOwner } from './acceptor.ts';
 import type { Arrival } from './arrival.ts';
 import { Demand } from './demand.ts';
@@ -28,21 +24,11 @@ import { checkServerPoolOptions, type ServerPoolOptions } from './server-pool-op
 /** How long a client that was refused because the pool is full is asked to wait, ms. */
 const FULL_RETRY_MS = 1000;
 
-/** Where a visitor comes from and what it asked for; what the other side is told with OPEN. */
-export type VisitorInfo = Pick<OpenInfo, 'remote' | 'local'>;
-
-function checkVisitor({ remote, local }: VisitorInfo): void {
-  for (const [option, address] of Object.entries({ remote, local })) {
-    if (!isAddress(address))
-      throw new InvalidOptionError(option, `"${String(address)}" is not ip:port, [ipv6]:port or unix`);
-  }
-}
-
 /**
  * Accepts connections from client pools and keeps them ready. With sessions (the default) each lease opens visits, one
- * after the other; with `session: false` a lease holds a raw socket.
+ * after the other, or with `opener: 'client'` the clients do; with `session: false` a lease holds a raw socket.
  */
-export class ServerPool<S extends boolean = true> extends ConnectionPool<PooledConnection<S>> {
+export class ServerPool<S extends boolean = true> extends VisitPool<S> {
   readonly #options: ReturnType<typeof checkServerPoolOptions>;
   readonly #demand: Demand;
   readonly #liveness: Liveness;
@@ -54,7 +40,7 @@ export class ServerPool<S extends boolean = true> extends ConnectionPool<PooledC
   constructor(options: ServerPoolOptions<S>) {
     const checked = checkServerPoolOptions(options);
     const { clock, random, keepAliveMs, keepAliveTimeoutMs, stallTimeoutMs, pickGroup } = checked;
-    super({
+    const core = {
       name: checked.name,
       // How many connections there are, and how long they live, is for the dialling side to say.
       max: checked.maxCapacity,
@@ -68,7 +54,8 @@ export class ServerPool<S extends boolean = true> extends ConnectionPool<PooledC
       ...(pickGroup === undefined ? {} : { pickGroup }),
       clock,
       random,
-    });
+    };
+    super(core, checked);
     this.#options = checked;
     this.#demand = new Demand(clock, () => this, new LoadMeter(clock));
     this.#liveness = new Liveness({
@@ -79,6 +66,11 @@ export class ServerPool<S extends boolean = true> extends ConnectionPool<PooledC
       stallTimeoutMs,
       random,
     });
+  }
+
+  /** Which side opens visits. */
+  get opener(): Settings['opener'] {
+    return this.#options.opener;
   }
 
   /** The address that clients connect to; undefined before {@link start}. */
@@ -106,28 +98,8 @@ export class ServerPool<S extends boolean = true> extends ConnectionPool<PooledC
     return this.#starting;
   }
 
-  /**
-   * Opens a visit on an idle connection, waiting for one; its connection comes back by itself when the visit is over.
-   * Only with sessions.
-   *
-   * @throws AcquireTimeoutError, QueueFullError, PoolClosedError, the signal's reason, or InvalidOptionError for an
-   *   address that the other side would not take
-   */
-  async openVisit(visitor: VisitorInfo, options: WaitOptions & GroupFilter = {}): Promise<Visit> {
-    checkVisitor(visitor);
-    for (;;) {
-      const lease = await this.acquire(options);
-      if (!lease.connection.closed) return this.#open(lease, visitor);
-      // It has gone between its grant and now.
-      lease.release();
-    }
-  }
-
-  /** {@link openVisit} at once, or undefined when nothing is idle. */
-  tryOpenVisit(visitor: VisitorInfo, filter?: GroupFilter): Visit | undefined {
-    checkVisitor(visitor);
-    const lease = this.tryAcquire(filter);
-    return lease === undefined ? undefined : this.#open(lease, visitor);
+  override tryOpenElsewhere(visitor: VisitorInfo, visit: Visit): Visit | undefined {
+    return this.tryOpenVisit(visitor, { notGroup: visit.client });
   }
 
   override async close(options?: { graceMs?: number }): Promise<void> {
@@ -143,7 +115,7 @@ export class ServerPool<S extends boolean = true> extends ConnectionPool<PooledC
   }
 
   protected override shortage(_missing: number, waiting: number): void {
-    if (waiting > 0) this.#demand.raise();
+    if (waiting > 0 && this.#options.opener === 'server') this.#demand.raise();
   }
 
   async #start(): Promise<void> {
@@ -173,18 +145,19 @@ export class ServerPool<S extends boolean = true> extends ConnectionPool<PooledC
 
   /** The settings for a client that has proved itself. @throws RejectedError when there is no room for it */
   #admit(): Settings {
-    const { maxCapacity, keepAliveMs, worker, workers } = this.#options;
+    const { opener, maxCapacity, keepAliveMs, worker, workers } = this.#options;
     if (this.size >= this.max) {
       // The next dial may reach a process with room.
       if (workers > 1) throw new RejectedError('busy', `worker ${worker} is full (${this.max} connections)`);
       throw new RejectedError('full', `the pool is full (${this.max} connections)`, FULL_RETRY_MS);
     }
     const maxConnections = Math.min(maxCapacity * workers, MAX_CONNECTIONS);
-    return { opener: 'server', maxConnections, keepAliveMs, worker, workers };
+    return { opener, maxConnections, keepAliveMs, worker, workers };
   }
 
   #onGreeted({ id, socket, remote, startedAt }: Arrival, greeted: Greeted, decoder: FrameDecoder): void {
     const owner = {
+      onVisit: (visit: Visit, served: Session) => this.serve(visit, served),
       onFault: (error: Error) => this.#onFault(error, remote),
       onEnd: (ended: Session, reason: CloseReason) => {
         this.#demand.delete(ended);
@@ -196,7 +169,7 @@ export class ServerPool<S extends boolean = true> extends ConnectionPool<PooledC
     const session = new Session({ id, socket, decoder, greeted, side: 'server', remote, clock, owner });
     this.#demand.add(session, clock.now() - startedAt);
     this.#liveness.add(session);
-    this.put(id, session as PooledConnection<S>, { group: greeted.client });
+    this.put(id, session as PooledConnection<S>, { group: greeted.client, passive: greeted.role === 'acceptor' });
   }
 
   /** A pooled connection broke. What the network did shows as its close reason; what the peer did is worth a word. */
@@ -211,18 +184,5 @@ export class ServerPool<S extends boolean = true> extends ConnectionPool<PooledC
     const error = cause instanceof PooldError ? cause : new DialError('connect', reasonOf(cause), { cause });
     if (remote === undefined) this.tell('fault', { pool: this.name, error });
     else if (this.heard('handshakeFailed')) this.tell('handshakeFailed', { pool: this.name, remote, error });
-  }
-
-  #open(lease: Lease<PooledConnection<S>>, { remote, local }: VisitorInfo): Visit {
-    const { connection } = lease;
-    if (!(connection instanceof Session)) {
-      lease.release();
-      throw new ProtocolError('raw connections have no visits: use the socket of a lease, or leave session on');
-    }
-    const visit = connection.open({ protocol: 'tcp', tunnel: this.#options.tunnel, remote, local });
-    visit.onDone = () => {
-      if (lease.held) lease.release();
-    };
-    return visit;
   }
 }

@@ -10,7 +10,7 @@ import { listenOptions, SOCKET_OPTIONS } from '../shared/net/socket-options.ts';
 import { Relay, type RelayEnd } from '../shared/relay/relay.ts';
 import type { StallWatch } from '../shared/relay/stall-watch.ts';
 import { isAddress, readJson } from '../shared/wire/fields.ts';
-import type { VisitorInfo } from './server-pool.ts';
+import type { VisitorInfo } from '../shared/tunnel/visit-pool.ts';
 import { SocketVisit } from './socket-visit.ts';
 
 /** The secret's length, and that of the number in front of the JSON, bytes. */

@@ -94,7 +94,7 @@ for (const tls of [0, 1] as const) {
     t.deepEqual({ foreign, incomplete }, { foreign: 0, incomplete: 0 });
     const [server, client] = [pair.server.pool, pair.client.pool];
     await until(
-      () => server.inUse + client.inUse + pair.server.visitors + pair.client.visits === 0,
+      () => server.inUse + client.inUse + pair.server.visits + pair.client.visits === 0,
       'everything is back',
     );
     t.is(server.waiting, 0);

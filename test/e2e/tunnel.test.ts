@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { TunnelClient } from '../../src/client/tunnel-client.ts';
-import type { VisitClosedEvent, VisitRefusedEvent } from '../../src/shared/relay/visit-events.ts';
+import type { VisitClosedEvent, VisitRefusedEvent } from '../../src/shared/tunnel/visit-events.ts';
 import type { TlsMode } from '../../src/shared/tls/modes.ts';
 import { nextEvent, until } from '../helpers/events.ts';
 import { ask, readAll, startPair, TOKEN } from '../helpers/pair.ts';

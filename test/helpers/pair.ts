@@ -13,6 +13,8 @@ export const TOKEN = 'a token that is long enough';
 
 export interface PairOptions {
   readonly tls?: TlsMode;
+  /** Which way visitors go. Default reverse: in at the server, out at the client. */
+  readonly flow?: 'reverse' | 'forward';
   /** The target's port. */
   readonly target: number;
   readonly server?: Partial<ServerPoolOptions<true>>;
@@ -39,9 +41,13 @@ export async function tlsOptions(mode: TlsMode): Promise<{ server: ServerTlsOpti
 
 export async function startPair(options: PairOptions): Promise<Pair> {
   const tls = await tlsOptions(options.tls ?? 0);
+  const forward = options.flow === 'forward';
+  const entrance = '127.0.0.1:0';
+  const exit = { host: '127.0.0.1', port: options.target };
+  const opener = forward ? 'client' : 'server';
   const server = new TunnelServer({
-    pool: new ServerPool({ listen: '127.0.0.1:0', tls: tls.server, token: TOKEN, ...options.server }),
-    public: '127.0.0.1:0',
+    pool: new ServerPool({ listen: '127.0.0.1:0', tls: tls.server, token: TOKEN, opener, ...options.server }),
+    ...(forward ? { target: exit } : { public: entrance }),
     ...options.tunnelServer,
   });
   await server.start();
@@ -49,7 +55,7 @@ export async function startPair(options: PairOptions): Promise<Pair> {
   if (dial === undefined) throw new Error('the server does not listen');
   const client = new TunnelClient({
     pool: { dial, tls: tls.client, token: TOKEN, ...options.client },
-    target: { host: '127.0.0.1', port: options.target },
+    ...(forward ? { local: entrance } : { target: exit }),
     ...options.tunnelClient,
   });
   await client.start();
@@ -59,7 +65,7 @@ export async function startPair(options: PairOptions): Promise<Pair> {
     server,
     client,
     visit: () => {
-      const { host = '', port = 0 } = server.address ?? {};
+      const { host = '', port = 0 } = server.address ?? client.address ?? {};
       return connect({ host, port, allowHalfOpen: true, noDelay: true });
     },
     async [Symbol.asyncDispose]() {

@@ -32,7 +32,8 @@ interface Ready {
 export interface Listening {
   readonly type: 'listening';
   readonly listen: string;
-  readonly public: string;
+  /** In a reverse tunnel. */
+  readonly public: string | undefined;
   readonly fingerprint: string | undefined;
   /** Where it takes visitors of other workers. */
   readonly passPort: number;

@@ -1,8 +1,8 @@
 import type { Socket } from 'node:net';
-import type { VisitorInfo } from '../../server/server-pool.ts';
+import type { VisitorInfo } from '../../shared/tunnel/visit-pool.ts';
 import { passVisitor } from '../../server/visitor-pass.ts';
 import { systemClock } from '../../shared/clock.ts';
-import { Crowd } from '../../shared/relay/crowd.ts';
+import { Crowd } from '../../shared/tunnel/crowd.ts';
 import { breakOff } from '../../shared/relay/relay.ts';
 import { StallWatch } from '../../shared/relay/stall-watch.ts';
 

@@ -5,7 +5,7 @@ import { DEFAULT_MAX_CAPACITY } from '../../server/server-pool-options.ts';
 import { TunnelServer } from '../../server/tunnel-server.ts';
 import { PassListener } from '../../server/visitor-pass.ts';
 import { systemClock } from '../../shared/clock.ts';
-import { formatAddress } from '../../shared/net/address.ts';
+import { formatAddress, type HostAddress } from '../../shared/net/address.ts';
 import { hasReusePort } from '../../shared/net/socket-options.ts';
 import { keepFreedMemory } from '../allocator.ts';
 import { ExitCode } from '../exit-codes.ts';
@@ -35,7 +35,8 @@ export async function runWorker(settings: ServerSettings, index: number, count: 
     keep: (socket, visitor) => server.welcome(socket, visitor),
   });
   const pool = new ServerPool(poolOptions(settings, index, count, material));
-  const reusePort = canReuse(settings.tunnel.public);
+  const visitorsAt = settings.tunnel.public;
+  const reusePort = visitorsAt !== undefined && canReuse(visitorsAt);
   const passOn: Passing['passOn'] = (socket, visitor) => passing.passOn(socket, visitor);
   const server = new TunnelServer({ pool, ...settings.tunnel, reusePort, passOn });
   const log = (await makeLogger(settings)).child({ worker: index });
@@ -50,8 +51,8 @@ export async function runWorker(settings: ServerSettings, index: number, count: 
     await server.start();
     const { address: listen, fingerprint } = pool;
     const { address: visitors } = server;
-    if (listen !== undefined && visitors !== undefined) {
-      const addresses = { listen: formatAddress(listen), public: formatAddress(visitors) };
+    if (listen !== undefined) {
+      const addresses = { listen: formatAddress(listen), public: visitors && formatAddress(visitors) };
       link.tell({ type: 'listening', ...addresses, fingerprint, passPort });
       look = setInterval(idleTeller(pool, link), LOOK_MS);
     }
@@ -89,7 +90,7 @@ function poolOptions(
 }
 
 /** With port 0 each would get a port of its own. */
-function canReuse(address: ServerSettings['tunnel']['public']): boolean {
+function canReuse(address: string | HostAddress): boolean {
   const port = typeof address === 'string' ? Number(address.slice(address.lastIndexOf(':') + 1)) : address.port;
   return port !== 0 && hasReusePort(process.versions.node);
 }

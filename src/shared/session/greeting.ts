@@ -138,6 +138,8 @@ export interface ClientGreetingOptions {
   readonly channel: Channel;
   readonly tokens: TokenRing;
   readonly hello: Omit<HelloInfo, 'kid'>;
+  /** The side that is to open visits; undefined leaves it to the server. */
+  readonly opener?: Settings['opener'] | undefined;
 }
 
 /** The client's side: proves first, then judges the server's proof. */
@@ -183,6 +185,11 @@ export class ClientGreeting implements Greeting {
       );
     }
     const { tunnel, client, agent } = this.#options.hello;
+    const { opener = settings.opener } = this.#options;
+    if (settings.opener !== opener) {
+      const flow = settings.opener === 'server' ? 'reverse' : 'forward';
+      throw new RejectedError('tunnel', `the tunnel ${tunnel} there is a ${flow} one; use the same flow on both sides`);
+    }
     const role = settings.opener === 'client' ? 'opener' : 'acceptor';
     return { role, settings, tunnel, client, agent };
   }

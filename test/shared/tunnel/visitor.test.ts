@@ -4,13 +4,13 @@ import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
-import type { ServerPool } from '../../src/server/server-pool.ts';
-import { ServerVisit } from '../../src/server/server-visit.ts';
-import { localOf, remoteOf } from '../../src/shared/net/address.ts';
-import type { RelayHandler } from '../../src/shared/relay/relay.ts';
-import { StallWatch } from '../../src/shared/relay/stall-watch.ts';
-import { manualClock } from '../helpers/clock.ts';
-import { until } from '../helpers/events.ts';
+import type { VisitSource } from '../../../src/shared/tunnel/visit-pool.ts';
+import { Visitor } from '../../../src/shared/tunnel/visitor.ts';
+import { localOf, remoteOf } from '../../../src/shared/net/address.ts';
+import type { RelayHandler } from '../../../src/shared/relay/relay.ts';
+import { StallWatch } from '../../../src/shared/relay/stall-watch.ts';
+import { manualClock } from '../../helpers/clock.ts';
+import { until } from '../../helpers/events.ts';
 
 /** Both ends of a visitor's connection, TCP unless there is a `path`. */
 async function visitorPair(path?: string): Promise<{ visitor: Socket; socket: Socket }> {
@@ -28,14 +28,14 @@ async function visitorPair(path?: string): Promise<{ visitor: Socket; socket: So
 function waitingVisit(socket: Socket, openVisit: () => Promise<object>) {
   const { clock } = manualClock();
   const rules = {
-    pool: { tryOpenVisit: () => undefined, openVisit } as unknown as ServerPool,
+    source: { tryOpenVisit: () => undefined, openVisit } as unknown as VisitSource,
     waitMs: 1000,
     openTimeoutMs: 1000,
     stallWatch: new StallWatch(clock, 0),
     clock,
   };
   const heard: string[] = [];
-  const visit = new ServerVisit(socket, { remote: remoteOf(socket), local: localOf(socket) }, rules, {
+  const visit = new Visitor(socket, { remote: remoteOf(socket), local: localOf(socket) }, rules, {
     onOpened: () => heard.push('opened'),
     onEnd: (_visit, end) => heard.push(`ended: ${end}`),
     onRefused: (_visit, _waitedMs, error) => heard.push(`refused: ${(error as Error).message}`),
@@ -65,7 +65,7 @@ test('visitors on a unix socket, which knows no abort, are refused and broken of
   await once(one.visitor.resume(), 'close');
   t.deepEqual(heard, ['refused: nothing is idle']);
   const two = await visitorPair(join(folder, 'two.sock'));
-  waitingVisit(two.socket, () => new Promise(() => {})).visit.abort();
+  waitingVisit(two.socket, () => new Promise(() => {})).visit.abort('closing');
   await once(two.visitor.resume(), 'close');
 });
 

@@ -1,10 +1,10 @@
 import { createServer, type Server, type Socket } from 'node:net';
-import { DialError, reasonOf } from '../shared/errors.ts';
-import { formatAddress, type HostAddress } from '../shared/net/address.ts';
-import { listenOptions, SOCKET_OPTIONS } from '../shared/net/socket-options.ts';
+import { DialError, reasonOf } from '../errors.ts';
+import { formatAddress, type HostAddress } from '../net/address.ts';
+import { listenOptions, SOCKET_OPTIONS } from '../net/socket-options.ts';
 
 /** Lets visitors in. Sockets are half-open, without Nagle, and read ahead a little, so that a visitor who leaves shows. */
-export class PublicListener {
+export class VisitorListener {
   readonly #listen: HostAddress;
   readonly #reusePort: boolean;
   readonly #server: Server;

@@ -1,19 +1,19 @@
 /** One visitor: waits for a connection, opens a visit on it, and is relayed until both directions are done. */
 import type { Socket } from 'node:net';
-import type { Clock, Timer } from '../shared/clock.ts';
-import { VisitResetError } from '../shared/errors.ts';
-import { breakOff, Relay, type RelayEnd } from '../shared/relay/relay.ts';
-import type { StallWatch } from '../shared/relay/stall-watch.ts';
-import type { Visit } from '../shared/session/visit.ts';
-import { isBeforeTarget, ResetCode } from '../shared/wire/frame.ts';
-import type { ServerPool, VisitorInfo } from './server-pool.ts';
+import type { Clock, Timer } from '../clock.ts';
+import { VisitResetError } from '../errors.ts';
+import { breakOff, Relay, type RelayEnd } from '../relay/relay.ts';
+import type { StallWatch } from '../relay/stall-watch.ts';
+import type { Visit } from '../session/visit.ts';
+import { isBeforeTarget, ResetCode } from '../wire/frame.ts';
+import type { VisitorInfo, VisitSource } from './visit-pool.ts';
 
 /** How often a visitor may meet a connection whose other side is just shutting it. */
 const MAX_DRAINING = 3;
 
 /** What is the same for all visitors of a tunnel. */
-export interface VisitRules {
-  readonly pool: ServerPool;
+export interface VisitorRules {
+  readonly source: VisitSource;
   readonly waitMs: number;
   readonly openTimeoutMs: number;
   readonly stallWatch: StallWatch;
@@ -21,19 +21,19 @@ export interface VisitRules {
 }
 
 /** What a visitor's tunnel hears of it: opened or not, then ended once. */
-export interface ServerVisitOwner {
-  onOpened(visit: ServerVisit, waitedMs: number): void;
-  onEnd(visit: ServerVisit, end: RelayEnd, error: Error | undefined): void;
-  onRefused(visit: ServerVisit, waitedMs: number, error: unknown): void;
+export interface VisitorOwner {
+  onOpened(visitor: Visitor, waitedMs: number): void;
+  onEnd(visitor: Visitor, end: RelayEnd, error: Error | undefined): void;
+  onRefused(visitor: Visitor, waitedMs: number, error: unknown): void;
 }
 
-export class ServerVisit {
+export class Visitor {
   readonly startedAt: number;
   /** Where the visitor comes from, and what it connected to. */
-  readonly visitor: VisitorInfo;
+  readonly info: VisitorInfo;
   readonly #socket: Socket;
-  readonly #rules: VisitRules;
-  readonly #owner: ServerVisitOwner;
+  readonly #rules: VisitorRules;
+  readonly #owner: VisitorOwner;
   #visit: Visit | undefined;
   #relay: Relay | undefined;
   #opening: Timer | undefined;
@@ -41,12 +41,12 @@ export class ServerVisit {
   #moved = false;
   #drained = 0;
 
-  constructor(socket: Socket, visitor: VisitorInfo, rules: VisitRules, owner: ServerVisitOwner) {
+  constructor(socket: Socket, info: VisitorInfo, rules: VisitorRules, owner: VisitorOwner) {
     this.#socket = socket;
     this.#rules = rules;
     this.#owner = owner;
     this.startedAt = rules.clock.now();
-    this.visitor = visitor;
+    this.info = info;
   }
 
   /** The visit on its connection; undefined while the visitor waits. */
@@ -55,15 +55,15 @@ export class ServerVisit {
   }
 
   start(): void {
-    const visit = this.#rules.pool.tryOpenVisit(this.visitor);
+    const visit = this.#rules.source.tryOpenVisit(this.info);
     if (visit === undefined) void this.#wait();
     else this.#carry(visit);
   }
 
   /** Breaks the visit off. */
-  abort(): void {
+  abort(reason: string): void {
     if (this.#relay === undefined) breakOff(this.#socket);
-    else this.#relay.abort(ResetCode.internal, 'the server is shutting down');
+    else this.#relay.abort(ResetCode.internal, reason);
   }
 
   async #wait(): Promise<void> {
@@ -86,12 +86,12 @@ export class ServerVisit {
 
   /** Waits for a connection as long as the visitor does. */
   async #queue(): Promise<Visit> {
-    const { pool, waitMs } = this.#rules;
+    const { source, waitMs } = this.#rules;
     const left = new AbortController();
     const onClose = (): void => left.abort(new Error('the visitor left'));
     this.#socket.on('close', onClose);
     try {
-      return await pool.openVisit(this.visitor, { timeoutMs: waitMs, signal: left.signal });
+      return await source.openVisit(this.info, { timeoutMs: waitMs, signal: left.signal });
     } finally {
       this.#socket.off('close', onClose);
     }
@@ -136,9 +136,9 @@ export class ServerVisit {
       this.#drained += 1;
       return this.#drained > MAX_DRAINING ? undefined : this.#queue().then((visit) => this.#adopt(visit));
     }
-    const elsewhere = this.#moved
-      ? undefined
-      : this.#rules.pool.tryOpenVisit(this.visitor, { notGroup: this.#visit?.client });
+    const refused = this.#visit;
+    const elsewhere =
+      this.#moved || refused === undefined ? undefined : this.#rules.source.tryOpenElsewhere(this.info, refused);
     this.#moved = true;
     return elsewhere && Promise.resolve(this.#adopt(elsewhere));
   }

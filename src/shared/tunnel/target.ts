@@ -1,9 +1,9 @@
 import { connect, type Socket } from 'node:net';
-import type { Clock } from '../shared/clock.ts';
-import { TargetError } from '../shared/errors.ts';
-import { type Address, formatAddress } from '../shared/net/address.ts';
-import { SOCKET_OPTIONS } from '../shared/net/socket-options.ts';
-import { ResetCode } from '../shared/wire/frame.ts';
+import type { Clock } from '../clock.ts';
+import { TargetError } from '../errors.ts';
+import { type Address, formatAddress } from '../net/address.ts';
+import { SOCKET_OPTIONS } from '../net/socket-options.ts';
+import { ResetCode } from '../wire/frame.ts';
 
 /** A connection to the target under way. Bytes may be written at once; they are sent when it is connected. */
 export interface TargetConnection {

@@ -1,6 +1,6 @@
 /** What both ends of a tunnel tell about visits. */
 import type { PooldError } from '../errors.ts';
-import type { RelayEnd } from './relay.ts';
+import type { RelayEnd } from '../relay/relay.ts';
 
 /** A visit, by where its visitor came from and the connection that carries it. */
 export interface VisitEvent {

@@ -1,0 +1,112 @@
+/** What the pools of both sides have in common: visits are opened on their connections, or served. */
+import { InvalidOptionError, PooldError, ProtocolError, reasonOf } from '../errors.ts';
+import { ConnectionPool } from '../pool/connection-pool.ts';
+import type { GroupFilter } from '../pool/idle-list.ts';
+import type { Lease } from '../pool/lease.ts';
+import type { PoolOptions } from '../pool/pool-options.ts';
+import type { WaitOptions } from '../pool/waiter.ts';
+import { Session } from '../session/session.ts';
+import type { Visit } from '../session/visit.ts';
+import { isAddress } from '../wire/fields.ts';
+import { ResetCode } from '../wire/frame.ts';
+import type { OpenInfo } from '../wire/messages.ts';
+import type { PooledConnection } from './pooled-connection.ts';
+
+/** Where a visitor comes from and what it connected to; what the other side is told with OPEN. */
+export type VisitorInfo = Pick<OpenInfo, 'remote' | 'local'>;
+
+/** Serves a visit that the other side opened: accepts it, or resets it. */
+export type VisitListener = (visit: Visit, session: Session) => void;
+
+/** Where visitors get their visits from. */
+export interface VisitSource {
+  /** Connections that could carry a visit at once. */
+  readonly idle: number;
+  /** A visit at once, or undefined when nothing is idle. */
+  tryOpenVisit(visitor: VisitorInfo): Visit | undefined;
+  /** A visit, waiting for a connection. */
+  openVisit(visitor: VisitorInfo, options?: WaitOptions): Promise<Visit>;
+  /** A visit at once, anywhere but at the other end that turned this one away; undefined when there is none. */
+  tryOpenElsewhere(visitor: VisitorInfo, visit: Visit): Visit | undefined;
+}
+
+function checkVisitor({ remote, local }: VisitorInfo): void {
+  for (const [option, address] of Object.entries({ remote, local })) {
+    if (!isAddress(address))
+      throw new InvalidOptionError(option, `"${String(address)}" is not ip:port, [ipv6]:port or unix`);
+  }
+}
+
+export abstract class VisitPool<S extends boolean> extends ConnectionPool<PooledConnection<S>> implements VisitSource {
+  /** Serves the visits that the other side opens. Without it they are refused. */
+  onVisit: VisitListener | undefined;
+  /** The tunnel's name. */
+  readonly tunnel: string;
+
+  constructor(options: PoolOptions, { tunnel, onVisit }: { tunnel: string; onVisit: VisitListener | undefined }) {
+    super(options);
+    this.tunnel = tunnel;
+    this.onVisit = onVisit;
+  }
+
+  /**
+   * Opens a visit on an idle connection, waiting for one; its connection comes back by itself when the visit is over.
+   * Only with sessions, and only on the side that opens visits.
+   *
+   * @throws AcquireTimeoutError, QueueFullError, PoolClosedError, the signal's reason, or InvalidOptionError for an
+   *   address that the other side would not take
+   */
+  async openVisit(visitor: VisitorInfo, options: WaitOptions & GroupFilter = {}): Promise<Visit> {
+    checkVisitor(visitor);
+    for (;;) {
+      const lease = await this.acquire(options);
+      if (!lease.connection.closed) return this.#open(lease, visitor);
+      // It has gone between its grant and now.
+      lease.release();
+    }
+  }
+
+  /** {@link openVisit} at once, or undefined when nothing is idle. */
+  tryOpenVisit(visitor: VisitorInfo, filter?: GroupFilter): Visit | undefined {
+    checkVisitor(visitor);
+    const lease = this.tryAcquire(filter);
+    return lease === undefined ? undefined : this.#open(lease, visitor);
+  }
+
+  abstract tryOpenElsewhere(visitor: VisitorInfo, visit: Visit): Visit | undefined;
+
+  /** A visit that the other side opened takes its connection out of the pool, and gives it back when it is over. */
+  protected serve(visit: Visit, session: Session): void {
+    const lease = this.tryGet(session.id);
+    if (lease === undefined) return visit.reset(ResetCode.draining);
+    visit.onDone = () => {
+      if (lease.held) lease.release();
+    };
+    if (this.onVisit === undefined) return visit.reset(ResetCode.targetNotFound, 'nobody serves visits here');
+    try {
+      this.onVisit(visit, session);
+    } catch (error) {
+      visit.reset(ResetCode.internal);
+      this.tell('fault', { pool: this.name, error: asFault(error) });
+    }
+  }
+
+  #open(lease: Lease<PooledConnection<S>>, { remote, local }: VisitorInfo): Visit {
+    const { connection } = lease;
+    if (!(connection instanceof Session)) {
+      lease.release();
+      throw new ProtocolError('raw connections have no visits: use the socket of a lease, or leave session on');
+    }
+    const visit = connection.open({ protocol: 'tcp', tunnel: this.tunnel, remote, local });
+    visit.onDone = () => {
+      if (lease.held) lease.release();
+    };
+    return visit;
+  }
+}
+
+function asFault(error: unknown): PooldError {
+  return error instanceof PooldError
+    ? error
+    : new ProtocolError(`a visit's listener threw: ${reasonOf(error)}`, { cause: error });
+}
