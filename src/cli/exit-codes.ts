@@ -7,5 +7,7 @@ export const ExitCode = {
   usage: 2,
   /** The server refuses this client: token, tunnel or version. */
   refused: 3,
+  /** Given up reconnecting, as --max-retry-count or --exit-on-loss ask for. */
+  givenUp: 4,
 } as const;
 export type ExitCode = (typeof ExitCode)[keyof typeof ExitCode];

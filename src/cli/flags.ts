@@ -8,9 +8,11 @@ import type { TunnelClientOptions } from '../client/tunnel-client.ts';
 import type { ServerPoolOptions } from '../server/server-pool-options.ts';
 import type { TunnelServerOptions } from '../server/tunnel-server.ts';
 import { type AddressOptions, parseAddress } from '../shared/net/address.ts';
+import { STRATEGIES } from '../shared/policy/strategy.ts';
 import type { ClientTlsOptions, ServerTlsOptions } from '../shared/tls/modes.ts';
 import { parseDuration } from '../shared/units.ts';
 import type { Flag } from './flag.ts';
+import type { Patience } from './giving-up.ts';
 
 /** The most processes that one command starts. */
 const MAX_WORKERS = 128;
@@ -122,6 +124,12 @@ export const SERVER_POOL_FLAGS = {
     parse: count,
   },
   maxWaiting: { flags: '--max-waiting <n>', help: 'the most visitors that wait', default: '4096', parse: count },
+  clientStrategy: {
+    flags: '--client-strategy <name>',
+    help: 'which of several clients of the tunnel gets the next visitor; failover: the one that came first',
+    default: 'least-in-use',
+    choices: STRATEGIES,
+  },
   // The rows of --tls are below.
   tls: null,
   // --workers decides.
@@ -300,10 +308,26 @@ export const WORKERS: Flag = {
   },
 };
 
-export const EXIT_ON_REJECT: Flag = {
-  flags: '--exit-on-reject [yes|no]',
-  help: 'end when the server refuses, even if it has let this client in before',
-  default: 'no',
-  alone: 'yes',
-  parse: yesOrNo,
-};
+/** When a client stops trying. */
+export const PATIENCE_FLAGS = {
+  exitOnReject: {
+    flags: '--exit-on-reject [yes|no]',
+    help: 'end when the server refuses, even if it has let this client in before',
+    default: 'no',
+    alone: 'yes',
+    parse: yesOrNo,
+  },
+  exitOnLoss: {
+    flags: '--exit-on-loss [yes|no]',
+    help: 'end with code 4 when the last connection to the server is lost, instead of dialling again',
+    default: 'no',
+    alone: 'yes',
+    parse: yesOrNo,
+  },
+  maxRetryCount: {
+    flags: '--max-retry-count <n>',
+    help: 'end with code 4 when so many retries in a row have failed',
+    default: 'never',
+    parse: count,
+  },
+} as const satisfies Table<Patience>;

@@ -7,8 +7,8 @@ import {
   CLIENT_POOL_FLAGS,
   CLIENT_TLS_FLAGS,
   COMMON_FLAGS,
-  EXIT_ON_REJECT,
   FLOW,
+  PATIENCE_FLAGS,
   SERVER_POOL_FLAGS,
   SERVER_TLS_FLAGS,
   TUNNEL_CLIENT_FLAGS,
@@ -89,14 +89,7 @@ export async function main(argv: readonly string[]): Promise<ExitCode> {
       const { runClient } = await import('./run-client.ts');
       code = await runClient(settings);
     });
-  const clientRows = [
-    CLIENT_POOL_FLAGS,
-    { FLOW },
-    TUNNEL_CLIENT_FLAGS,
-    CLIENT_TLS_FLAGS,
-    COMMON_FLAGS,
-    { EXIT_ON_REJECT },
-  ];
+  const clientRows = [CLIENT_POOL_FLAGS, { FLOW }, TUNNEL_CLIENT_FLAGS, CLIENT_TLS_FLAGS, COMMON_FLAGS, PATIENCE_FLAGS];
   addFlags(client, clientRows, ['dial']);
   program
     .command('token')

@@ -2,7 +2,7 @@
 import type { ClientPool } from '../client/client-pool.ts';
 import type { TunnelClient } from '../client/tunnel-client.ts';
 import type { TunnelServer } from '../server/tunnel-server.ts';
-import { reasonOf, RejectedError, TargetError } from '../shared/errors.ts';
+import { reasonOf, TargetError } from '../shared/errors.ts';
 import type { Logger } from './logging.ts';
 
 /** Clients that come and go, connections and visitors turned away, visits at debug level. */
@@ -81,9 +81,4 @@ function logVisits(tunnel: TunnelServer | TunnelClient, log: Logger): void {
     const why = error === undefined ? {} : { error: error.message };
     log.debug({ ...visit, durationMs: Math.round(durationMs), ...why }, 'visit closed');
   });
-}
-
-/** Whether the refusal is one that only a person can mend. */
-export function isFinal(error: unknown): error is RejectedError {
-  return error instanceof RejectedError && ['auth', 'tunnel', 'version'].includes(error.reason);
 }

@@ -3,24 +3,19 @@ import { formatAddress } from '../shared/net/address.ts';
 import { keepFreedMemory } from './allocator.ts';
 import { ExitCode } from './exit-codes.ts';
 import { makeLogger } from './logging.ts';
-import { isFinal, logClient } from './pool-log.ts';
+import { untilGivenUp } from './giving-up.ts';
+import { logClient } from './pool-log.ts';
 import type { ClientSettings } from './settings.ts';
 import { untilStopped } from './signals.ts';
 
-/** `poold client`: runs until it is told to end, or the server refuses it for good. */
+/** `poold client`: runs until it is told to end, or gives up. */
 export async function runClient(settings: ClientSettings): Promise<ExitCode> {
   keepFreedMemory();
   const client = new TunnelClient({ pool: settings.pool, ...settings.tunnel });
   const log = await makeLogger(settings);
   for (const warning of settings.warnings) log.warn(warning);
   logClient(client, log);
-  const refused = new Promise<ExitCode>((resolve) => {
-    client.pool.on('dialFailed', ({ error }) => {
-      if (!isFinal(error) || (client.pool.welcomed && !settings.exitOnReject)) return;
-      log.error({ code: error.code }, `the server refuses this client: ${error.detail}`);
-      resolve(ExitCode.refused);
-    });
-  });
+  const givenUp = untilGivenUp(client.pool, settings, log);
   // Heard from the first moment on: a service manager may change its mind during the start.
   const stopped = untilStopped({
     async stop(signal) {
@@ -42,7 +37,7 @@ export async function runClient(settings: ClientSettings): Promise<ExitCode> {
     // Ended before it was warm.
     () => {},
   );
-  const code = await Promise.race([refused, stopped.then(() => ExitCode.clean)]);
+  const code = await Promise.race([givenUp, stopped.then(() => ExitCode.clean)]);
   if (code !== ExitCode.clean) client.pool.destroy();
   return code;
 }

@@ -7,12 +7,14 @@ import type { ServerPoolOptions } from '../server/server-pool-options.ts';
 import type { TunnelServerOptions } from '../server/tunnel-server.ts';
 import { ConfigError, reasonOf } from '../shared/errors.ts';
 import { fileMaterial } from '../shared/tls/material.ts';
+import type { Patience } from './giving-up.ts';
 import { attributeOf, type Flag, nameOf } from './flag.ts';
 import {
   CLIENT_POOL_FLAGS,
   CLIENT_TLS_FLAGS,
   COMMON_FLAGS,
   FLOW,
+  PATIENCE_FLAGS,
   SERVER_POOL_FLAGS,
   SERVER_TLS_FLAGS,
   TOKEN,
@@ -39,10 +41,9 @@ export interface ServerSettings extends CommonSettings {
   readonly tunnel: Omit<TunnelServerOptions, 'pool'>;
 }
 
-export interface ClientSettings extends CommonSettings {
+export interface ClientSettings extends CommonSettings, Patience {
   readonly pool: TunnelClientOptions['pool'];
   readonly tunnel: Omit<TunnelClientOptions, 'pool'>;
-  readonly exitOnReject: boolean;
 }
 
 type Values = Record<string, unknown>;
@@ -75,8 +76,13 @@ export function clientSettings(command: Command): ClientSettings {
     ...(tokens === undefined ? {} : { token: tokens[0] }),
   } as unknown as ClientPoolOptions<true>;
   const tunnel = tunnelValues(command, TUNNEL_CLIENT_FLAGS, pool) as unknown as ClientSettings['tunnel'];
-  const exitOnReject = command.getOptionValue('exitOnReject') === true;
-  return { ...common, pool, tunnel, exitOnReject, warnings: [...common.warnings, ...plainWarning(tls, tokens)] };
+  const patience = {
+    exitOnReject: false,
+    exitOnLoss: false,
+    maxRetryCount: undefined,
+    ...pick(command, PATIENCE_FLAGS),
+  };
+  return { ...common, ...patience, pool, tunnel, warnings: [...common.warnings, ...plainWarning(tls, tokens)] };
 }
 
 /**

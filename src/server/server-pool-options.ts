@@ -6,6 +6,7 @@ import { listenOption } from '../shared/net/address-option.ts';
 import { AllowList } from '../shared/net/allow-list.ts';
 import { checkOptions, milliseconds, wholeNumber } from '../shared/options.ts';
 import { type PoolOptions, poolOptionsSchema } from '../shared/pool/pool-options.ts';
+import { STRATEGIES, type StrategyName } from '../shared/policy/strategy.ts';
 import { checkTokens } from '../shared/session/check-token.ts';
 import { checkServerTls, type ServerTlsOptions } from '../shared/tls/modes.ts';
 import type { VisitListener } from '../shared/tunnel/visit-pool.ts';
@@ -44,6 +45,8 @@ export interface ServerPoolOptions<S extends boolean = boolean> extends CoreOpti
   readonly keepAliveTimeoutMs?: number;
   /** The same during a visit, where the answer stands behind the visit's bytes, ms; 0 for ever. Default 600000. */
   readonly stallTimeoutMs?: number;
+  /** Which of several clients the next visitor goes to, unless `pickGroup` says. Default `least-in-use`. */
+  readonly clientStrategy?: StrategyName;
   /** `text8` (default), or `raw4` as NodePass 1.14 has it. */
   readonly idFormat?: IdFormat;
   /** False: tag, then raw connections as the ancestor has them, without greeting, token or reuse. Default true. */
@@ -98,6 +101,7 @@ const schema = v.strictObject({
   ),
   keepAliveTimeoutMs: v.optional(milliseconds(1), 5000),
   stallTimeoutMs: v.optional(milliseconds(), 600_000),
+  clientStrategy: v.optional(v.picklist(STRATEGIES, `wants one of ${STRATEGIES.join(', ')}`), 'least-in-use'),
   idFormat: v.optional(v.picklist(['text8', 'raw4'], 'wants text8 or raw4'), 'text8'),
   session: v.optional(v.boolean('wants true or false'), true),
   token: v.optional(v.union([v.string(), v.array(v.string())], 'wants a text or a list of texts')),

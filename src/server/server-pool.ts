@@ -3,8 +3,10 @@ import type { CloseReason } from '../shared/close-reason.ts';
 import { DialError, PooldError, ProtocolError, reasonOf, RejectedError } from '../shared/errors.ts';
 import type { HostAddress } from '../shared/net/address.ts';
 import { RawConnection } from '../shared/pool/raw-connection.ts';
+import type { GroupPicker } from '../shared/pool/idle-list.ts';
 import type { Reservation } from '../shared/pool/reservation.ts';
 import type { Greeted } from '../shared/session/greeting.ts';
+import { makeStrategy, type Strategy } from '../shared/policy/strategy.ts';
 import { LoadMeter } from '../shared/load-meter.ts';
 import { Liveness } from '../shared/session/liveness.ts';
 import { Session } from '../shared/session/session.ts';
@@ -20,6 +22,11 @@ import { Acceptor, type AcceptorOwner } from './acceptor.ts';
 import type { Arrival } from './arrival.ts';
 import { Demand } from './demand.ts';
 import { checkServerPoolOptions, type ServerPoolOptions } from './server-pool-options.ts';
+
+/** Among clients by a strategy. */
+function pickBy(strategy: Strategy): GroupPicker {
+  return (groups) => strategy(groups)?.name;
+}
 
 /** How long a client that was refused because the pool is full is asked to wait, ms. */
 const FULL_RETRY_MS = 1000;
@@ -39,7 +46,7 @@ export class ServerPool<S extends boolean = true> extends VisitPool<S> {
   /** @throws InvalidOptionError naming the option */
   constructor(options: ServerPoolOptions<S>) {
     const checked = checkServerPoolOptions(options);
-    const { clock, random, keepAliveMs, keepAliveTimeoutMs, stallTimeoutMs, pickGroup } = checked;
+    const { clock, random, keepAliveMs, keepAliveTimeoutMs, stallTimeoutMs, clientStrategy } = checked;
     const core = {
       name: checked.name,
       // How many connections there are, and how long they live, is for the dialling side to say.
@@ -51,7 +58,7 @@ export class ServerPool<S extends boolean = true> extends VisitPool<S> {
       acquireTimeoutMs: checked.acquireTimeoutMs,
       claimTimeoutMs: checked.claimTimeoutMs,
       leakThresholdMs: checked.leakThresholdMs,
-      ...(pickGroup === undefined ? {} : { pickGroup }),
+      pickGroup: checked.pickGroup ?? pickBy(makeStrategy(clientStrategy, random)),
       clock,
       random,
     };

@@ -119,6 +119,26 @@ test('a switch in the environment is read: a client that is let in once ends whe
   neverPrints(t, SECRET, first, client, changed);
 });
 
+test('a client that may not retry for ever gives up with a code of its own', async (t) => {
+  const file = await textFile(t, SECRET);
+  const at = await ports();
+  await using client = startCli(clientArgs(at, 1, file, '--max-retry-count', '2'));
+  t.is(await client.ended(), 4, client.output);
+  t.regex(client.output, /given up after 2 retries: .*ECONNREFUSED/);
+});
+
+test('a client that is to end on loss goes on retrying until it is in, and ends when its server goes', async (t) => {
+  const file = await textFile(t, SECRET);
+  const at = await ports();
+  await using client = startCli(clientArgs(at, 1, file, '--exit-on-loss'));
+  await client.printed(/ECONNREFUSED/);
+  await using server = startCli(serverArgs(at, file));
+  await client.printed(/"warm"/);
+  server.kill('SIGKILL');
+  t.is(await client.ended(), 4, client.output);
+  t.regex(client.output, /the server is lost/);
+});
+
 test('a target that is down is said once, and so is its return', async (t) => {
   const file = await textFile(t, SECRET);
   const at = await ports();

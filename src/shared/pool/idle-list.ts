@@ -11,7 +11,10 @@ export interface GroupLevel {
   readonly inUse: number;
 }
 
-/** Chooses among the groups that have an idle connection; undefined leaves the choice to the pool. */
+/**
+ * Chooses among the groups that have an idle connection, in the order in which they came; undefined leaves the choice to
+ * the pool. Each group is the same object every time.
+ */
 export type GroupPicker = (groups: readonly GroupLevel[]) => string | undefined;
 
 /** Which groups an acquire accepts. */
@@ -105,10 +108,10 @@ export class IdleList<T extends PoolConnection> {
     }
     const first = this.#ready.head;
     if (this.#pick !== undefined && this.#ready.size > 1) {
-      const candidates = [...this.#ready.fromHead()].filter((group) => group.name !== filter?.notGroup);
+      const candidates = [...this.groups].filter(({ idle, name }) => idle > 0 && name !== filter?.notGroup);
       const picked = this.#picked(this.#pick, candidates);
       const group = candidates.find((candidate) => candidate.name === picked);
-      return group ?? candidates[0];
+      if (group !== undefined) return group;
     }
     return first !== undefined && first.name === filter?.notGroup ? first.next : first;
   }

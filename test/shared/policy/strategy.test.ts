@@ -23,7 +23,17 @@ test('round-robin takes each in turn and passes over who is not usable', (t) => 
   t.is(chosen('round-robin', three, 4), 'acac');
 });
 
-test('round-robin goes on where it was when members come and go', (t) => {
+test('round-robin gives a newcomer the next turn, and who was away its own', (t) => {
+  const strategy = makeStrategy('round-robin');
+  const three = members(0, 0, 0);
+  t.is(strategy(three.slice(0, 2))?.name, 'a');
+  t.is(strategy(three)?.name, 'b');
+  t.is(strategy(three)?.name, 'c');
+  t.is(strategy(three.slice(1))?.name, 'b');
+  t.is(strategy(three)?.name, 'a');
+});
+
+test('round-robin goes on where it was when members leave', (t) => {
   const strategy = makeStrategy('round-robin');
   const three = members(0, 0, 0);
   t.is(strategy(three)?.name, 'a');

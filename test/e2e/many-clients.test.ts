@@ -1,0 +1,82 @@
+import { once } from 'node:events';
+import type { Socket } from 'node:net';
+import test from 'ava';
+import { TunnelClient } from '../../src/client/tunnel-client.ts';
+import type { ServerPoolOptions } from '../../src/server/server-pool-options.ts';
+import { until } from '../helpers/events.ts';
+import { ask, type Pair, startPair, TOKEN } from '../helpers/pair.ts';
+import { startTarget, type Target } from '../helpers/targets.ts';
+
+/** A pair, and a second client of the same tunnel; each client's target answers with its name. */
+async function twoClients(clientStrategy: ServerPoolOptions['clientStrategy'] & string) {
+  const named = (name: string): Promise<Target> =>
+    startTarget((socket) =>
+      socket
+        .resume()
+        .on('end', () => socket.end())
+        .write(name),
+    );
+  const [one, two] = [await named('one'), await named('two')];
+  const pair = await startPair({ target: one.port, client: { minCapacity: 4 }, server: { clientStrategy } });
+  const second = new TunnelClient({
+    pool: { dial: pair.server.pool.address ?? '', tls: { mode: 0 }, token: TOKEN, minCapacity: 4 },
+    target: { host: '127.0.0.1', port: two.port },
+  });
+  await second.start();
+  await Promise.all([second.pool.warmed(4), pair.server.pool.warmed(8)]);
+  return {
+    pair,
+    second,
+    async [Symbol.asyncDispose]() {
+      await second.close({ graceMs: 0 });
+      await pair[Symbol.asyncDispose]();
+      await Promise.all([one[Symbol.asyncDispose](), two[Symbol.asyncDispose]()]);
+    },
+  };
+}
+
+/** A visitor who stays, and who answers it. */
+async function stay(pair: Pair): Promise<{ visitor: Socket; answer: string }> {
+  const visitor = pair.visit();
+  const [answer] = (await once(visitor, 'data')) as [Buffer];
+  return { visitor, answer: String(answer) };
+}
+
+/** Who answers so many visitors who stay, one after the other. */
+async function answers(pair: Pair, count: number): Promise<{ names: string[]; visitors: Socket[] }> {
+  const names: string[] = [];
+  const visitors: Socket[] = [];
+  for (let n = 0; n < count; n += 1) {
+    const { visitor, answer } = await stay(pair);
+    names.push(answer);
+    visitors.push(visitor);
+  }
+  return { names, visitors };
+}
+
+test('visitors go to the client that has least in use', async (t) => {
+  await using all = await twoClients('least-in-use');
+  const { names, visitors } = await answers(all.pair, 4);
+  t.deepEqual(names.toSorted(), ['one', 'one', 'two', 'two']);
+  for (const visitor of visitors) visitor.destroy();
+});
+
+test('visitors go to each client in turn', async (t) => {
+  await using all = await twoClients('round-robin');
+  const names: string[] = [];
+  for (let n = 0; n < 4; n += 1) names.push(await ask(all.pair.visit(), 'who?'));
+  t.is(names[0], names[2]);
+  t.is(names[1], names[3]);
+  t.not(names[0], names[1]);
+});
+
+test('visitors go to the client that came first; when it dies only its own are lost, and the next has the others', async (t) => {
+  await using all = await twoClients('failover');
+  const { names, visitors } = await answers(all.pair, 3);
+  t.deepEqual(names, ['one', 'one', 'one']);
+  const lost = visitors.map((visitor) => once(visitor, 'error'));
+  all.pair.client.pool.destroy();
+  await Promise.all(lost);
+  await until(() => all.pair.server.pool.groups.length === 1, 'the server has noticed');
+  t.is(await ask(all.pair.visit(), 'who?'), 'two');
+});
