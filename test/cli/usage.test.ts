@@ -25,6 +25,22 @@ const misuses: readonly Misuse[] = [
   { title: 'a misspelt flag', args: [...SERVER, '--keepalive', '5s'], says: /--keepalive.*\n.*--keep-alive/ },
   { title: 'a missing flag', args: ['server', '--listen', '127.0.0.1:0'], says: /--public/ },
   {
+    title: 'a reverse tunnel with the flag of a forward one',
+    args: [...SERVER, '--target', '3000'],
+    says: /--target: has no place in a reverse tunnel/,
+  },
+  {
+    title: 'a forward tunnel without a target',
+    args: ['server', '--listen', '127.0.0.1:0', '--flow', 'forward'],
+    says: /--target: is missing; a forward tunnel wants it/,
+  },
+  {
+    title: 'a forward tunnel that wants a local address',
+    args: ['client', '--server', '127.0.0.1:7000', '--flow', 'forward'],
+    says: /--local: is missing/,
+  },
+  { title: 'a flow that is none', args: [...SERVER, '--flow', 'sideways'], says: /--flow.*reverse, forward/ },
+  {
     title: 'a listen address without a host',
     args: ['server', '--listen', '7000', '--public', '127.0.0.1:0'],
     says: /--listen/,
