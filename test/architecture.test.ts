@@ -7,7 +7,7 @@ const root = fileURLToPath(new URL('../../', import.meta.url));
 
 /** The doors of docs/architecture.md: which rooms each room may import from, besides itself. */
 const DOORS: Readonly<Record<string, readonly string[]>> = {
-  index: ['server', 'client', 'base', 'net', 'tls', 'pool', 'relay', 'session', 'tunnel', 'wire'],
+  index: ['server', 'client', 'base', 'net', 'tls', 'resilience', 'pool', 'relay', 'session', 'tunnel', 'wire'],
   cli: ['server', 'client', 'base', 'net', 'tls', 'relay', 'tunnel', 'policy', 'resilience'],
   server: ['base', 'net', 'tls', 'policy', 'wire', 'resilience', 'pool', 'relay', 'session', 'tunnel'],
   client: ['base', 'net', 'tls', 'policy', 'wire', 'resilience', 'pool', 'session', 'tunnel'],

@@ -190,3 +190,25 @@ export function reasonOf(error: unknown): string {
   if (error instanceof AggregateError && error.message === '') return error.errors.map(reasonOf).join('; ');
   return error instanceof Error ? error.message : String(error);
 }
+
+/** Too many failures in a row: the circuit breaker lets nothing through until its pause is over. */
+export class CircuitOpenError extends PooldError {
+  readonly code = 'POOLD_ERR_CIRCUIT_OPEN';
+  /** When the next try may be made, ms from now; 0 while another try is under way that decides. */
+  readonly retryInMs: number;
+
+  constructor(name: string, retryInMs: number) {
+    const when = retryInMs > 0 ? `try again in ${Math.ceil(retryInMs)} ms` : 'one try is under way: wait for its end';
+    super(`${name} has failed too often in a row; ${when}, or use another node`);
+    this.retryInMs = retryInMs;
+  }
+}
+
+/** A group has no nodes to get a connection from. */
+export class NoNodeError extends PooldError {
+  readonly code = 'POOLD_ERR_NO_NODE';
+
+  constructor(group: string) {
+    super(`group ${group} has no nodes; add one, or check what finds them`);
+  }
+}

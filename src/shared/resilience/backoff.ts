@@ -1,4 +1,5 @@
 import { RejectedError, type RejectCode } from '../errors.ts';
+import { exponentialMs } from './exponential.ts';
 
 /** The longest first delay, ms. Each further attempt doubles it. */
 const BASE_MS = 100;
@@ -53,7 +54,7 @@ export class Backoff {
    * and never below 10 unless `maxMs` is.
    */
   next(maxMs: number): number {
-    const ceiling = Math.min(maxMs, this.#baseMs * 2 ** this.#attempt);
+    const ceiling = exponentialMs(this.#attempt, { firstMs: this.#baseMs, factor: 2, maxMs });
     const floor = Math.min(FLOOR_MS, ceiling);
     this.#attempt += 1;
     return Math.floor(floor + this.#random() * (ceiling - floor));
