@@ -234,6 +234,8 @@ export const CLIENT_POOL_FLAGS = {
   idFormat: null,
   session: null,
   onVisit: null,
+  breaker: null,
+  alone: null,
   name: null,
   maxWaiting: null,
   acquireTimeoutMs: null,

@@ -4,6 +4,7 @@ import { type Address, isLoopback } from '../shared/net/address.ts';
 import { addressOption } from '../shared/net/address-option.ts';
 import { checkOptions, milliseconds, wholeNumber } from '../shared/options.ts';
 import { type PoolOptions, poolOptionsSchema } from '../shared/pool/pool-options.ts';
+import { Breaker } from '../shared/resilience/breaker.ts';
 import { checkTokens } from '../shared/session/check-token.ts';
 import { checkClientTls, type ClientTlsOptions } from '../shared/tls/modes.ts';
 import type { VisitListener } from '../shared/tunnel/visit-pool.ts';
@@ -38,6 +39,12 @@ export interface ClientPoolOptions<S extends boolean = boolean> extends CoreOpti
   readonly maxConnecting?: number;
   /** An idle connection that was silent for so long is asked for a sign of life, ms; also TCP keep-alive. 0 never. Default 30000. */
   readonly keepAliveMs?: number;
+  /**
+   * Counts failed dials, and holds the next ones back while it is open, unless `alone` says that there is no other server
+   * to turn to. Default: none.
+   */
+  readonly breaker?: Breaker;
+  readonly alone?: () => boolean;
   /** How long the answer may take before the connection is replaced, ms. Default 5000. */
   readonly keepAliveTimeoutMs?: number;
   /** The same during a visit, where the answer stands behind the visit's bytes, ms; 0 for ever. Default 600000. */
@@ -83,6 +90,8 @@ const schema = v.strictObject({
   minIntervalMs: v.optional(milliseconds(10), 100),
   maxIntervalMs: v.optional(milliseconds(10), 1000),
   maxConnecting: v.optional(wholeNumber(1), 32),
+  breaker: v.optional(v.instance(Breaker, 'wants a Breaker')),
+  alone: v.optional(v.custom<() => boolean>((value) => typeof value === 'function', 'wants a function')),
   keepAliveMs: v.optional(milliseconds(), 30_000),
   keepAliveTimeoutMs: v.optional(milliseconds(1), 5000),
   stallTimeoutMs: v.optional(milliseconds(), 600_000),

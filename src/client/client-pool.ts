@@ -61,7 +61,7 @@ export class ClientPool<S extends boolean = true> extends VisitPool<S> {
     this.#liveness = new Liveness({ ...checked, mode: 'ping' });
     this.setLevel({ interval: checked.minIntervalMs });
     this.#loop = new DialLoop(
-      checked,
+      { ...checked, onFailure: () => this.#tellBreaker() },
       {
         level: () => this.#level(),
         uneven: () => this.#uneven(),
@@ -86,6 +86,11 @@ export class ClientPool<S extends boolean = true> extends VisitPool<S> {
   start(): Promise<void> {
     this.#starting ??= this.#start();
     return this.#starting;
+  }
+
+  /** Dials now, whatever pause failures have left: for whoever has lost its other servers. */
+  hurry(): void {
+    this.#loop.hurry();
   }
 
   override async close(options?: { graceMs?: number }): Promise<void> {
@@ -139,10 +144,18 @@ export class ClientPool<S extends boolean = true> extends VisitPool<S> {
     return unevenness(idle, this.#workers, this.capacity);
   }
 
+  /** Counts a failure; returns what an open breaker wants to pass, where there is another server to turn to. */
+  #tellBreaker(): number {
+    const { breaker, alone, clock } = this.#options;
+    breaker?.failed();
+    if (breaker?.retryAt === undefined || alone?.() === true) return 0;
+    return breaker.retryAt - clock.now();
+  }
+
   #dial(): boolean {
     const room = this.reserve();
     if (room === undefined) return false;
-    const { clock } = this.#options;
+    const { clock, breaker } = this.#options;
     const startedAt = clock.now();
     const dial = new Dial(this.#rules as DialRules, {
       onRaw: (id, socket) => {
@@ -155,6 +168,7 @@ export class ClientPool<S extends boolean = true> extends VisitPool<S> {
       },
       onGreeted: (id, socket, greeted, decoder) => {
         this.#dials.delete(dial);
+        breaker?.proved();
         const session = this.#session(id, socket, greeted, decoder, startedAt);
         const { worker, workers } = greeted.settings;
         // A group for each of the server's processes: each is to keep its share.

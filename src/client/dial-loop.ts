@@ -18,6 +18,8 @@ export interface DialLoopOptions {
   readonly maxIntervalMs: number;
   /** The most dials under way. */
   readonly maxConnecting: number;
+  /** Hears of each failure that counts; returns what has to pass before the next dial, ms. For a circuit breaker. */
+  readonly onFailure?: (() => number) | undefined;
   readonly clock: Clock;
   readonly random: () => number;
 }
@@ -121,6 +123,12 @@ export class DialLoop {
     while (dials > 0 && this.#pool.dial()) dials -= 1;
   }
 
+  /** Dials now, whatever pause failures have left: there is nobody else to turn to. */
+  hurry(): void {
+    this.#options.clock.clearTimeout(this.#retry);
+    this.#tryAgain();
+  }
+
   /** The server wants that many more than are idle. */
   demand(count: number): void {
     this.#demand = Math.max(this.#demand, count);
@@ -166,7 +174,8 @@ export class DialLoop {
     if (startedAt > row.countedAt) {
       row.countedAt = now;
       const atLeastMs = error instanceof RejectedError ? (error.retryAfterMs ?? 0) : 0;
-      const delayMs = Math.max(row.backoff.next(maxDelayFor(error)), atLeastMs);
+      const heldMs = this.#options.onFailure?.() ?? 0;
+      const delayMs = Math.max(row.backoff.next(maxDelayFor(error)), atLeastMs, heldMs);
       this.#blockedUntil = Math.max(this.#blockedUntil, now + delayMs);
       clock.clearTimeout(this.#retry);
       if (this.#running) this.#retry = clock.setTimeout(this.#tryAgain, this.#blockedUntil - now);

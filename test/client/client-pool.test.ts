@@ -4,6 +4,7 @@ import { createServer as createTlsServer } from 'node:tls';
 import test from 'ava';
 import { ClientPool } from '../../src/client/client-pool.ts';
 import type { ClientPoolOptions } from '../../src/client/client-pool-options.ts';
+import { Breaker } from '../../src/shared/resilience/breaker.ts';
 import { ServerPool } from '../../src/server/server-pool.ts';
 import type { DialFailedEvent } from '../../src/shared/pool/pool-events.ts';
 import { fingerprintOf } from '../../src/shared/tls/fingerprint.ts';
@@ -11,6 +12,7 @@ import { testCertificates } from '../helpers/certificates.ts';
 import { manualClock } from '../helpers/clock.ts';
 import { nextEvent, until } from '../helpers/events.ts';
 import { TOKEN, tlsOptions } from '../helpers/pair.ts';
+import { freePort } from '../helpers/targets.ts';
 
 const LISTEN = '127.0.0.1:0';
 
@@ -143,6 +145,33 @@ test('a server that is not there is tried again, with growing pauses, until it i
   await server.start();
   await client.warmed(4);
   t.is(server.size, 4);
+});
+
+test('a breaker counts failed dials; an open one holds back the next, but never those to the only server', async (t) => {
+  const dial = `127.0.0.1:${await freePort()}`;
+  const retries: Record<string, number[]> = { alone: [], 'one of two': [] };
+  for (const [name, seen] of Object.entries(retries)) {
+    const breaker = new Breaker({ failures: 2, openMs: 60_000, maxOpenMs: 60_000 });
+    const pool = new ClientPool({ dial, token: TOKEN, breaker, alone: () => name === 'alone' });
+    pool.on('dialFailed', ({ retryInMs }) => seen.push(retryInMs));
+    await pool.start();
+    await until(() => breaker.state === 'open' && seen.length > 0, 'the circuit is open');
+    pool.destroy();
+  }
+  t.true((retries['alone']?.at(-1) ?? Infinity) <= 1000);
+  t.true((retries['one of two']?.at(-1) ?? 0) > 50_000);
+});
+
+test('a dial that succeeds closes the circuit', async (t) => {
+  await using server = new ServerPool({ listen: LISTEN, token: TOKEN });
+  await server.start();
+  const breaker = new Breaker({ failures: 1, openMs: 1 });
+  breaker.failed();
+  await until(() => breaker.state === 'half-open', 'the pause is over');
+  await using client = new ClientPool({ dial: server.address ?? '', token: TOKEN, breaker });
+  await client.start();
+  await client.warmed(1);
+  t.is(breaker.state, 'closed');
 });
 
 test('the pause after a failed dial begins before its room is free for another', async (t) => {

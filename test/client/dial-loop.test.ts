@@ -17,6 +17,7 @@ function loopOver(
       earlyMs: number;
       dialMs: number;
       uneven: number;
+      onFailure: () => number;
     }
   >,
 ) {
@@ -36,6 +37,7 @@ function loopOver(
       minIntervalMs: 100,
       maxIntervalMs: 1000,
       maxConnecting: given.maxConnecting ?? 32,
+      onFailure: given.onFailure,
       clock,
       random: () => 0.5,
     },
@@ -199,6 +201,23 @@ test('demand and shortage wait for the end of the backoff', async (t) => {
   t.is(starts.length, 1);
   await advance(retryInMs);
   t.is(starts.length, 2);
+  loop.stop();
+});
+
+test('an open circuit holds the next dial back for longer than the backoff, unless somebody hurries', async (t) => {
+  let heldMs = 5000;
+  const { loop, fail, starts, advance } = loopOver({ maxConnecting: 1, onFailure: () => heldMs });
+  loop.start();
+  t.is(fail().retryInMs, 5000);
+  await advance(4990);
+  t.is(starts.length, 1);
+  await advance(20);
+  t.is(starts.length, 2);
+  fail();
+  loop.hurry();
+  t.is(starts.length, 3);
+  heldMs = 0;
+  t.true(fail().retryInMs <= 1000);
   loop.stop();
 });
 

@@ -116,6 +116,12 @@ export class Breaker {
     if (this.#state === 'half-open') this.#close();
   }
 
+  /** The other side serves, whatever the circuit says: for those who tried without asking. */
+  proved(): void {
+    this.#failures = 0;
+    if (this.#state !== 'closed') this.#close();
+  }
+
   /** An attempt of that generation failed. */
   failed(generation = this.#generation): void {
     if (generation !== this.#generation) return;

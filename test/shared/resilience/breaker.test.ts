@@ -168,6 +168,16 @@ test('run has its trial, and a bug of the caller makes room for another', async 
   t.is(breaker.state, 'closed');
 });
 
+test('a proof that the other side serves closes it at once', async (t) => {
+  const { breaker, changes, time } = openBreaker();
+  breaker.proved();
+  t.deepEqual([breaker.state, breaker.retryAt, time.timers], ['closed', undefined, 0]);
+  breaker.proved();
+  t.deepEqual(changes, ['open', 'closed']);
+  await time.advance(10_000);
+  t.is(breaker.state, 'closed');
+});
+
 test('a stopped breaker keeps no timer', (t) => {
   const { breaker, time } = openBreaker();
   t.is(time.timers, 1);
