@@ -7,11 +7,26 @@ const root = fileURLToPath(new URL('../../', import.meta.url));
 
 /** The doors of docs/architecture.md: which rooms each room may import from, besides itself. */
 const DOORS: Readonly<Record<string, readonly string[]>> = {
-  index: ['server', 'client', 'base', 'net', 'tls', 'resilience', 'pool', 'relay', 'session', 'tunnel', 'wire'],
-  cli: ['server', 'client', 'base', 'net', 'tls', 'relay', 'tunnel', 'policy', 'resilience'],
+  index: [
+    'server',
+    'client',
+    'base',
+    'net',
+    'tls',
+    'policy',
+    'wire',
+    'resilience',
+    'pool',
+    'group',
+    'relay',
+    'session',
+    'tunnel',
+  ],
+  cli: ['server', 'client', 'base', 'net', 'tls', 'policy', 'resilience', 'relay', 'tunnel'],
   server: ['base', 'net', 'tls', 'policy', 'wire', 'resilience', 'pool', 'relay', 'session', 'tunnel'],
   client: ['base', 'net', 'tls', 'policy', 'wire', 'resilience', 'pool', 'session', 'tunnel'],
   tunnel: ['base', 'net', 'pool', 'relay', 'session', 'wire'],
+  group: ['base', 'net', 'policy', 'pool', 'resilience'],
   pool: ['base'],
   relay: ['base', 'net'],
   session: ['base', 'net', 'wire'],

@@ -212,3 +212,12 @@ export class NoNodeError extends PooldError {
     super(`group ${group} has no nodes; add one, or check what finds them`);
   }
 }
+
+/** A node's health check had no result in time. */
+export class HealthCheckTimeoutError extends PooldError {
+  readonly code = 'POOLD_ERR_HEALTH_CHECK_TIMEOUT';
+
+  constructor(node: string, timeoutMs: number) {
+    super(`node ${node} has not passed its health check within ${timeoutMs} ms; look after it, or raise timeoutMs`);
+  }
+}

@@ -17,11 +17,11 @@ export type BreakerState = 'closed' | 'open' | 'half-open';
 /** When a breaker opens, and for how long. */
 export interface BreakerLimits {
   /** Failures in a row that open it. Default 5. */
-  readonly failures?: number;
+  readonly failures?: number | undefined;
   /** From opening to the trial, ms. Doubles each time a trial fails. Default 5000. */
-  readonly openMs?: number;
+  readonly openMs?: number | undefined;
   /** The longest such pause, ms. Default 30000, or `openMs` if that is more. */
-  readonly maxOpenMs?: number;
+  readonly maxOpenMs?: number | undefined;
 }
 
 /** Options of a {@link Breaker}. All are optional. */
@@ -30,6 +30,8 @@ export interface BreakerOptions extends BreakerLimits {
   readonly name?: string;
   /** Hears of each change, once it is made. */
   readonly onChange?: (state: BreakerState) => void;
+  /** Hears that a trial has begun, or was given up: {@link Breaker.ready} has changed, and the state has not. */
+  readonly onTrial?: () => void;
   /** Time, for tests. */
   readonly clock?: Clock;
 }
@@ -37,7 +39,7 @@ export interface BreakerOptions extends BreakerLimits {
 const DEFAULT_MAX_OPEN_MS = 30_000;
 
 /** The schema of {@link BreakerLimits}. */
-const breakerLimitsSchema = v.strictObject({
+export const breakerLimitsSchema = v.strictObject({
   failures: v.optional(wholeNumber(1), 5),
   openMs: v.optional(milliseconds(1), 5000),
   maxOpenMs: v.optional(milliseconds(1)),
@@ -47,6 +49,7 @@ const schema = v.strictObject({
   ...breakerLimitsSchema.entries,
   name: v.optional(v.string('wants a text'), 'the circuit'),
   onChange: v.optional(callback<(state: BreakerState) => void>()),
+  onTrial: v.optional(callback<() => void>()),
   clock: v.optional(instance<Clock>('a clock'), () => systemClock),
 });
 
@@ -103,8 +106,8 @@ export class Breaker {
   allows(): boolean {
     if (!this.ready) return false;
     if (this.#state === 'half-open') {
-      this.#trial = true;
-      this.#after(this.#pauseMs, () => (this.#trial = false));
+      this.#after(this.#pauseMs, () => this.abandoned());
+      this.#setTrial(true);
     }
     return true;
   }
@@ -136,7 +139,7 @@ export class Breaker {
 
   /** An attempt of that generation ended without saying anything about the other side: another may have its trial. */
   abandoned(generation = this.#generation): void {
-    if (generation === this.#generation && this.#state === 'half-open') this.#trial = false;
+    if (generation === this.#generation && this.#trial) this.#setTrial(false);
   }
 
   /**
@@ -188,8 +191,17 @@ export class Breaker {
     this.#failures = 0;
     this.#trial = false;
     if (state !== 'open') this.#retryAt = undefined;
+    this.#tell(() => this.#options.onChange?.(state));
+  }
+
+  #setTrial(underWay: boolean): void {
+    this.#trial = underWay;
+    this.#tell(() => this.#options.onTrial?.());
+  }
+
+  #tell(listener: () => void): void {
     try {
-      this.#options.onChange?.(state);
+      listener();
     } catch (error) {
       throwLater(error);
     }

@@ -9,17 +9,17 @@ import { isRetryable } from './retryable.ts';
 /** How often, how soon, and after which errors. */
 export interface RetryRules {
   /** How often in all, the first time included. Default 3. */
-  readonly tries?: number;
+  readonly tries?: number | undefined;
   /** The pause after the first failure, ms. Default 100. */
-  readonly initialMs?: number;
+  readonly initialMs?: number | undefined;
   /** The longest pause, ms. Default 5000, or `initialMs` if that is more. */
-  readonly maxMs?: number;
+  readonly maxMs?: number | undefined;
   /** What each further failure multiplies the pause by. Default 2. */
-  readonly factor?: number;
+  readonly factor?: number | undefined;
   /** How far a pause strays from its length, either way, as a share of it: those who failed together come back apart. Default 0.2. */
-  readonly jitter?: number;
+  readonly jitter?: number | undefined;
   /** Which errors may be tried again. Default {@link isRetryable}. */
-  readonly retryable?: (error: unknown) => boolean;
+  readonly retryable?: ((error: unknown) => boolean) | undefined;
 }
 
 /** Options of {@link retry}. All are optional. */
@@ -40,7 +40,7 @@ const number = (least: number, most: number) => {
 };
 
 /** The schema of {@link RetryRules}. */
-const retryRulesSchema = v.strictObject({
+export const retryRulesSchema = v.strictObject({
   tries: v.optional(wholeNumber(1), 3),
   initialMs: v.optional(milliseconds(1), 100),
   maxMs: v.optional(milliseconds(1)),

@@ -83,6 +83,20 @@ test('an abandoned trial makes room for another, and decides nothing', async (t)
   t.deepEqual([breaker.allows(), breaker.allows()], [true, false]);
 });
 
+test('whoever wants to know hears when a trial begins and when it is given up', async (t) => {
+  const readiness: boolean[] = [];
+  const made = openBreaker({ onTrial: () => readiness.push(made.breaker.ready) });
+  const { breaker, time } = made;
+  breaker.abandoned();
+  await time.advance(5000);
+  breaker.allows();
+  breaker.abandoned();
+  breaker.abandoned();
+  breaker.allows();
+  await time.advance(5000);
+  t.deepEqual(readiness, [false, true, false, true]);
+});
+
 test('a trial of which nothing is heard keeps nobody out for longer than the pause before it', async (t) => {
   const { breaker, time } = openBreaker();
   await time.advance(5000);
