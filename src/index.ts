@@ -9,15 +9,18 @@ export { TunnelServer, type TunnelServerOptions } from './server/tunnel-server.t
 export { type Clock, systemClock, type Timer } from './shared/clock.ts';
 export type { CloseReason } from './shared/close-reason.ts';
 export * from './shared/errors.ts';
+export { Discovery, type DiscoveryOptions } from './shared/group/discovery.ts';
 export type { ExecuteContext, ExecuteOptions, Work } from './shared/group/execute.ts';
 export type * from './shared/group/group-events.ts';
 export type { GroupHealthOptions, PoolGroupOptions } from './shared/group/group-options.ts';
 export type { GroupStats } from './shared/group/group-stats.ts';
 export type { NodeChanges } from './shared/group/members.ts';
+export type { NameResolver } from './shared/group/name-lookup.ts';
 export type { NodeSpec, NodeState, NodeStats } from './shared/group/node.ts';
 export type { NodePool } from './shared/group/node-pool.ts';
 export { PoolGroup } from './shared/group/pool-group.ts';
 export type { NodeFilter } from './shared/group/roster.ts';
+export { parseServerSpec, type ServerSpec } from './shared/group/server-spec.ts';
 export type { Address, HostAddress, UnixAddress } from './shared/net/address.ts';
 export type { StrategyName } from './shared/policy/strategy.ts';
 export { ConnectionPool, type PoolState } from './shared/pool/connection-pool.ts';

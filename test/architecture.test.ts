@@ -49,6 +49,7 @@ const SOCKETS: Readonly<Record<string, readonly string[]>> = {
     'server/server-pool-options.ts',
     'server/visitor-pass.ts',
     'client/dial.ts',
+    'shared/group/server-spec.ts',
     'shared/net/address.ts',
     'shared/net/allow-list.ts',
     'shared/net/read-memory.ts',

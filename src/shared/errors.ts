@@ -221,3 +221,21 @@ export class HealthCheckTimeoutError extends PooldError {
     super(`node ${node} has not passed its health check within ${timeoutMs} ms; look after it, or raise timeoutMs`);
   }
 }
+
+/** A lookup of the names behind a server spec failed, or a part of it; what was known is kept meanwhile. */
+export class DiscoveryError extends PooldError {
+  readonly code = 'POOLD_ERR_DISCOVERY';
+  /** The spec as it was given, `dns:…` or `srv:…`. */
+  readonly spec: string;
+  /** When it is looked up again, ms from now. */
+  readonly retryInMs: number;
+
+  constructor(spec: string, known: number, retryInMs: number, cause: unknown) {
+    super(
+      `${spec}: ${reasonOf(cause)}; going on with ${known} known addresses, asking again in ${Math.round(retryInMs)} ms; check the name and the DNS servers`,
+      { cause },
+    );
+    this.spec = spec;
+    this.retryInMs = retryInMs;
+  }
+}

@@ -1,0 +1,156 @@
+/** Finds the servers behind names in the DNS, and tells when they change. */
+import { Resolver } from 'node:dns/promises';
+import * as v from 'valibot';
+import { type Clock, systemClock, type Timer } from '../clock.ts';
+import { DiscoveryError, InvalidOptionError, reasonOf } from '../errors.ts';
+import { throwLater } from '../events.ts';
+import { formatAddress, type HostAddress } from '../net/address.ts';
+import { callback, checkOptions, instance, milliseconds } from '../options.ts';
+import { Backoff } from '../resilience/backoff.ts';
+import { NameLookup, type NameResolver } from './name-lookup.ts';
+import { parseServerSpec, type ServerSpec } from './server-spec.ts';
+
+/** The longest first pause after a failure, and the longest of all, ms. */
+const RETRY_BASE_MS = 1000;
+const RETRY_MAX_MS = 30_000;
+
+/** Options of a {@link Discovery}. `specs` and `onNodes` are required. */
+export interface DiscoveryOptions {
+  /** `host:port`, `dns:host:port` (all its A and AAAA addresses) or `srv:_name._tcp.domain`, in order of preference. */
+  readonly specs: readonly string[];
+  /**
+   * Hears of all servers, whenever they are others than before: in the order of the specs, those of a service by
+   * priority (weights are not looked at), IPv4 before IPv6.
+   */
+  readonly onNodes: (addresses: readonly HostAddress[]) => void;
+  /** Hears of each failure. */
+  readonly onFault?: (error: DiscoveryError) => void;
+  /** Who asks the DNS. Default: `node:dns`, which asks the system's servers, and does not look into the hosts file. */
+  readonly resolver?: NameResolver;
+  /** The least and the most time from one lookup to the next, ms, whatever the TTL. Default 5000 and 300000. */
+  readonly minTtlMs?: number;
+  readonly maxTtlMs?: number;
+  /** Time, for tests. */
+  readonly clock?: Clock;
+  /** Random numbers in [0, 1), for the pauses after failures. */
+  readonly random?: () => number;
+}
+
+const schema = v.strictObject({
+  specs: v.array(v.string('wants texts'), 'wants a list of servers'),
+  onNodes: callback<(addresses: readonly HostAddress[]) => void>(),
+  onFault: v.optional(callback<(error: DiscoveryError) => void>()),
+  resolver: v.optional(instance<NameResolver>('a resolver'), () => new Resolver()),
+  minTtlMs: v.optional(milliseconds(1), 5000),
+  maxTtlMs: v.optional(milliseconds(1), 300_000),
+  clock: v.optional(instance<Clock>('a clock'), () => systemClock),
+  random: v.optional(callback<() => number>(), () => Math.random),
+});
+
+/** One spec and what is known of it. */
+interface Source {
+  readonly text: string;
+  readonly lookup: NameLookup | undefined;
+  readonly backoff: Backoff;
+  addresses: readonly HostAddress[];
+  timer: Timer | undefined;
+}
+
+/**
+ * Each name is looked up at once, and again when the smallest TTL of its records is over. After a failure the last known
+ * answer stays, and the pauses grow up to half a minute; a name that has no records any more counts as a failure. Its
+ * timers keep the process alive until {@link stop}.
+ */
+export class Discovery {
+  readonly #options: v.InferOutput<typeof schema>;
+  readonly #sources: readonly Source[];
+  /** The present start; a lookup of an earlier one comes too late. */
+  #run: object | undefined;
+  #told = '';
+
+  /** @throws InvalidOptionError naming the option */
+  constructor(options: DiscoveryOptions) {
+    this.#options = checkOptions(schema, options);
+    const { specs, minTtlMs, maxTtlMs } = this.#options;
+    if (minTtlMs > maxTtlMs) throw new InvalidOptionError('minTtlMs', `${minTtlMs} is above maxTtlMs ${maxTtlMs}`);
+    this.#sources = specs.map((text) => this.#source(text));
+  }
+
+  /** All servers that are known, each once. */
+  get addresses(): readonly HostAddress[] {
+    const all = this.#sources.flatMap(({ addresses }) => addresses);
+    return [...new Map(all.map((address) => [formatAddress(address), address])).values()];
+  }
+
+  /** Tells the fixed addresses, and looks the names up. Does nothing when it is running. */
+  start(): void {
+    if (this.#run !== undefined) return;
+    const run = {};
+    this.#run = run;
+    this.#tell();
+    for (const source of this.#sources) {
+      if (source.lookup !== undefined) void this.#look(source, source.lookup, run);
+    }
+  }
+
+  /** Nothing is told any more. */
+  stop(): void {
+    this.#run = undefined;
+    for (const { timer } of this.#sources) this.#options.clock.clearTimeout(timer);
+  }
+
+  #source(text: string): Source {
+    const { resolver, random } = this.#options;
+    const spec = parsed(text);
+    const fixed = spec.kind === 'fixed';
+    return {
+      text,
+      lookup: fixed ? undefined : new NameLookup(spec, resolver),
+      backoff: new Backoff({ baseMs: RETRY_BASE_MS, random }),
+      addresses: fixed ? [spec.address] : [],
+      timer: undefined,
+    };
+  }
+
+  async #look(source: Source, lookup: NameLookup, run: object): Promise<void> {
+    const { addresses, ttlMs, faults } = await lookup.resolve();
+    if (this.#run !== run) return;
+    const { minTtlMs, maxTtlMs, clock, onFault } = this.#options;
+    source.addresses = addresses;
+    let pauseMs = Math.min(Math.max(ttlMs, minTtlMs), maxTtlMs);
+    if (faults.length === 0) source.backoff.reset();
+    else pauseMs = Math.min(pauseMs, source.backoff.next(RETRY_MAX_MS));
+    source.timer = clock.setTimeout(() => void this.#look(source, lookup, run), pauseMs);
+    if (faults.length > 0) {
+      const cause = faults.length === 1 ? faults[0] : new AggregateError(faults);
+      guarded(() => onFault?.(new DiscoveryError(source.text, addresses.length, pauseMs, cause)));
+    }
+    this.#tell();
+  }
+
+  #tell(): void {
+    const { addresses } = this;
+    const text = addresses.map(formatAddress).join();
+    if (this.#run === undefined || text === this.#told) return;
+    this.#told = text;
+    guarded(() => this.#options.onNodes(addresses));
+  }
+}
+
+/** @throws InvalidOptionError */
+function parsed(text: string): ServerSpec {
+  try {
+    return parseServerSpec(text);
+  } catch (cause) {
+    throw new InvalidOptionError('specs', reasonOf(cause), { cause });
+  }
+}
+
+/** A listener that throws breaks nothing here. */
+function guarded(listener: () => void): void {
+  try {
+    listener();
+  } catch (error) {
+    throwLater(error);
+  }
+}
