@@ -24,7 +24,7 @@ const DOORS: Readonly<Record<string, readonly string[]>> = {
   ],
   cli: ['server', 'client', 'base', 'net', 'tls', 'policy', 'resilience', 'relay', 'tunnel'],
   server: ['base', 'net', 'tls', 'policy', 'wire', 'resilience', 'pool', 'relay', 'session', 'tunnel'],
-  client: ['base', 'net', 'tls', 'policy', 'wire', 'resilience', 'pool', 'session', 'tunnel'],
+  client: ['base', 'net', 'tls', 'policy', 'wire', 'resilience', 'pool', 'group', 'session', 'tunnel'],
   tunnel: ['base', 'net', 'pool', 'relay', 'session', 'wire'],
   group: ['base', 'net', 'policy', 'pool', 'resilience'],
   pool: ['base'],

@@ -187,7 +187,13 @@ export const TUNNEL_SERVER_FLAGS = {
 } as const satisfies Table<TunnelServerOptions>;
 
 export const CLIENT_POOL_FLAGS = {
-  dial: { flags: '--server <host:port>', help: 'the poold server', parse: address({}) },
+  dial: {
+    flags: '--server <address>',
+    help:
+      'the poold server: host:port, or dns:host:port or srv:name for all that the name has; several are separated by ' +
+      'commas, or by repeating it',
+    repeatable: true,
+  },
   minCapacity: { flags: '--min <n>', help: 'idle connections kept at least', default: '8', parse: count },
   maxCapacity: { flags: '--max <n>', help: 'the most connections', default: '1024', parse: count },
   minIntervalMs: {
@@ -261,6 +267,12 @@ export const TUNNEL_CLIENT_FLAGS = {
     flags: '--target <address>',
     help: 'the service to expose: host:port, 3000 for a port of this machine, or unix:/path',
     parse: address({ defaultHost: '127.0.0.1' }),
+  },
+  serverStrategy: {
+    flags: '--server-strategy <name>',
+    help: 'with --flow forward: which of several servers gets the next visitor',
+    default: 'round-robin',
+    choices: STRATEGIES,
   },
   local: {
     flags: '--local <host:port>',

@@ -1,16 +1,17 @@
 /** When a client stops trying, as its flags say: so that a service manager may start it anew. */
 import type { ClientPool } from '../client/client-pool.ts';
+import type { Servers } from '../client/servers.ts';
 import type { CloseReason } from '../shared/close-reason.ts';
-import { RejectedError } from '../shared/errors.ts';
+import { type PooldError, RejectedError } from '../shared/errors.ts';
 import { ExitCode } from './exit-codes.ts';
 import type { Logger } from './logging.ts';
 
 export interface Patience {
-  /** End when the server refuses, even if it has let this client in before. */
+  /** End when the servers refuse, even if they have let this client in before. */
   readonly exitOnReject: boolean;
   /** End when the last connection is lost, instead of dialling again. */
   readonly exitOnLoss: boolean;
-  /** End after so many failed dials in a row; undefined never. */
+  /** End after so many failed dials in a row, at each server; undefined never. */
   readonly maxRetryCount: number | undefined;
 }
 
@@ -24,26 +25,51 @@ const LOSSES: ReadonlySet<CloseReason> = new Set([
   'stalled',
 ]);
 
-/** Resolves with the exit code when the client gives up, having said why. */
-export function untilGivenUp(pool: ClientPool, patience: Patience, log: Logger): Promise<ExitCode> {
-  const { exitOnReject, exitOnLoss, maxRetryCount = Infinity } = patience;
+/** Why a server is hopeless, and the exit code for it. */
+interface Verdict {
+  readonly code: ExitCode;
+  readonly error: PooldError;
+  readonly says: string;
+}
+
+/** Resolves with the exit code when the client gives up on all its servers, having said why. */
+export function untilGivenUp(servers: Servers, patience: Patience, log: Logger): Promise<ExitCode> {
+  const verdicts = new Map<ClientPool, Verdict>();
   return new Promise((resolve) => {
-    pool.on('dialFailed', ({ error, attempt }) => {
-      if (isFinal(error) && (exitOnReject || !pool.welcomed)) {
-        log.error({ code: error.code }, `the server refuses this client: ${error.detail}`);
-        resolve(ExitCode.refused);
-      } else if (attempt > maxRetryCount) {
-        log.error({ code: error.code, attempt }, `given up after ${maxRetryCount} retries: ${error.message}`);
+    const judge = (): void => {
+      const all = servers.entries.map(({ pool }) => verdicts.get(pool));
+      if (all.length === 0 || all.includes(undefined)) return;
+      for (const verdict of all) if (verdict !== undefined) log.error({ code: verdict.error.code }, verdict.says);
+      resolve(all[0]?.code ?? ExitCode.givenUp);
+    };
+    const watch = (pool: ClientPool): void => {
+      pool.on('dialed', () => verdicts.delete(pool));
+      pool.once('poolClosed', () => verdicts.delete(pool));
+      pool.on('dialFailed', ({ error, attempt }) => {
+        const verdict = verdictOn(pool, error, attempt, patience);
+        if (verdict === undefined) return;
+        verdicts.set(pool, verdict);
+        judge();
+      });
+      if (!patience.exitOnLoss) return;
+      pool.on('connectionClosed', ({ reason }) => {
+        if (!servers.ready || servers.idle + servers.inUse > 0 || !LOSSES.has(reason)) return;
+        log.error({ reason }, 'the server is lost');
         resolve(ExitCode.givenUp);
-      }
-    });
-    if (!exitOnLoss) return;
-    pool.on('connectionClosed', ({ reason }) => {
-      if (!pool.ready || pool.idle + pool.inUse > 0 || !LOSSES.has(reason)) return;
-      log.error({ reason }, 'the server is lost');
-      resolve(ExitCode.givenUp);
-    });
+      });
+    };
+    for (const { pool } of servers.entries) watch(pool);
+    servers.on('serverAdded', ({ pool }) => watch(pool));
   });
+}
+
+function verdictOn(pool: ClientPool, error: PooldError, attempt: number, patience: Patience): Verdict | undefined {
+  if (isFinal(error) && (patience.exitOnReject || !pool.welcomed)) {
+    return { code: ExitCode.refused, error, says: `the server refuses this client: ${error.detail}` };
+  }
+  const { maxRetryCount = Infinity } = patience;
+  if (attempt <= maxRetryCount) return undefined;
+  return { code: ExitCode.givenUp, error, says: `given up after ${maxRetryCount} retries: ${error.message}` };
 }
 
 /** Whether the refusal is one that only a person can mend. */

@@ -1,5 +1,6 @@
 /** Turns what pools and tunnels tell into log lines that an operator needs. */
 import type { ClientPool } from '../client/client-pool.ts';
+import type { ServerEntry } from '../client/servers.ts';
 import type { TunnelClient } from '../client/tunnel-client.ts';
 import type { TunnelServer } from '../server/tunnel-server.ts';
 import { reasonOf, TargetError } from '../shared/errors.ts';
@@ -23,6 +24,7 @@ export function logServer(server: TunnelServer, log: Logger): void {
       log.info({ client: group, reason }, 'client left');
     }
   });
+  pool.on('fault', ({ error }) => log.warn({ code: error.code }, error.message));
   pool.on('handshakeFailed', ({ remote, error }) => {
     log.warn({ remote, code: error.code }, `connection turned away: ${error.message}`);
   });
@@ -32,9 +34,23 @@ export function logServer(server: TunnelServer, log: Logger): void {
   logVisits(server, log);
 }
 
-/** The first failure of each kind to reach server and target, the recovery, visits at debug level. */
+/** Servers and targets that cannot be reached, and their return: once each; visits at debug level. */
 export function logClient(client: TunnelClient, log: Logger): void {
-  const { pool } = client;
+  const { servers } = client;
+  const watch = ({ server, pool }: ServerEntry): void => logPool(pool, log.child({ server }));
+  for (const entry of servers.entries) watch(entry);
+  servers.on('serverAdded', watch);
+  servers.on('fault', ({ error }) => log.warn({ code: error.code }, error.message));
+  servers.group.on('breakerChanged', ({ node, state }) => log.info({ server: node, state }, 'circuit breaker'));
+  servers.group.on('nodeUnhealthy', ({ node }) => log.warn({ server: node }, 'the server is not connected'));
+  servers.group.on('nodeHealthy', ({ node }) => log.info({ server: node }, 'the server is connected again'));
+  servers.group.on('nodeRemoved', ({ node }) => log.info({ server: node }, 'the server is left'));
+  logTarget(client, log);
+  logVisits(client, log);
+}
+
+/** The first failure of each kind to reach a server, and the recovery. */
+function logPool(pool: ClientPool, log: Logger): void {
   let trouble = '';
   pool.on('dialFailed', ({ error, stage, attempt, retryInMs }) => {
     const fields = { stage, code: error.code, attempt, retryInMs: Math.round(retryInMs) };
@@ -47,8 +63,12 @@ export function logClient(client: TunnelClient, log: Logger): void {
     if (trouble !== '') log.info('the server is reached again');
     trouble = '';
   });
-  logTarget(client, log);
-  logVisits(client, log);
+  pool.on('fault', ({ error }) => log.warn({ code: error.code }, error.message));
+  pool.warmed(pool.min).then(
+    () => log.info({ idle: pool.idle }, 'warm'),
+    // Ended before it was warm.
+    () => {},
+  );
 }
 
 /** A target that is down: once, like a server that is, because each visit that comes in would say it again. */
@@ -70,8 +90,6 @@ function isUnreachable(error: NodeJS.ErrnoException | undefined): boolean {
 }
 
 function logVisits(tunnel: TunnelServer | TunnelClient, log: Logger): void {
-  const pool: TunnelServer['pool'] | ClientPool = tunnel.pool;
-  pool.on('fault', ({ error }) => log.warn({ code: error.code }, error.message));
   tunnel.on('fault', ({ error }) => log.error({ code: error.code }, error.message));
   if (!log.isLevelEnabled('debug')) return;
   tunnel.on('visitOpened', ({ remote, id, waitedMs }) => {

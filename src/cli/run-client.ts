@@ -15,7 +15,7 @@ export async function runClient(settings: ClientSettings): Promise<ExitCode> {
   const log = await makeLogger(settings);
   for (const warning of settings.warnings) log.warn(warning);
   logClient(client, log);
-  const givenUp = untilGivenUp(client.pool, settings, log);
+  const givenUp = untilGivenUp(client.servers, settings, log);
   // Heard from the first moment on: a service manager may change its mind during the start.
   const stopped = untilStopped({
     async stop(signal) {
@@ -26,18 +26,12 @@ export async function runClient(settings: ClientSettings): Promise<ExitCode> {
     reload: () => log.info('SIGHUP: there is no file to read again'),
   });
   await client.start();
-  const { dial } = settings.pool;
   // Not ready: stopped while it started.
-  if (client.pool.ready) {
-    const server = typeof dial === 'object' ? formatAddress(dial) : undefined;
-    log.info({ server, local: client.address && formatAddress(client.address) }, 'dialling');
+  if (client.servers.ready) {
+    const servers = client.servers.entries.map(({ server }) => server);
+    log.info({ servers, local: client.address && formatAddress(client.address) }, 'dialling');
   }
-  client.pool.warmed(settings.pool.minCapacity ?? 8).then(
-    () => log.info({ idle: client.pool.idle }, 'warm'),
-    // Ended before it was warm.
-    () => {},
-  );
   const code = await Promise.race([givenUp, stopped.then(() => ExitCode.clean)]);
-  if (code !== ExitCode.clean) client.pool.destroy();
+  if (code !== ExitCode.clean) client.servers.destroy();
   return code;
 }

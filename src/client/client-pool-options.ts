@@ -12,6 +12,9 @@ import { isName } from '../shared/wire/fields.ts';
 import type { IdFormat } from '../shared/wire/tag.ts';
 import type { Connect } from './dial.ts';
 
+/** Default of `tunnel`. */
+export const DEFAULT_TUNNEL = 'default';
+
 type CoreOptions = Pick<
   PoolOptions,
   | 'name'
@@ -102,7 +105,7 @@ const schema = v.strictObject({
   idFormat: v.optional(v.picklist(['text8', 'raw4'], 'wants text8 or raw4'), 'text8'),
   session: v.optional(v.boolean('wants true or false'), true),
   token: v.optional(v.string('wants a text')),
-  tunnel: v.optional(v.custom<string>(isName, 'wants 1 to 64 of A-Z a-z 0-9 . _ -'), 'default'),
+  tunnel: v.optional(v.custom<string>(isName, 'wants 1 to 64 of A-Z a-z 0-9 . _ -'), DEFAULT_TUNNEL),
   handshakeTimeoutMs: v.optional(milliseconds(1), 5000),
   opener: v.optional(v.picklist(['server', 'client'], 'wants server or client')),
   onVisit: v.optional(v.custom<VisitListener>((value) => typeof value === 'function', 'wants a function')),

@@ -1,20 +1,27 @@
 /** The client's end of a tunnel: visits go out to the target here in a reverse one, and visitors come in in a forward one. */
 import * as v from 'valibot';
-import { InvalidOptionError } from '../shared/errors.ts';
+import { InvalidOptionError, NoNodeError } from '../shared/errors.ts';
 import type { Address, HostAddress } from '../shared/net/address.ts';
 import { addressOption, listenOption } from '../shared/net/address-option.ts';
 import { checkOptions, instance } from '../shared/options.ts';
+import { STRATEGIES, type StrategyName } from '../shared/policy/strategy.ts';
 import { Entrance } from '../shared/tunnel/entrance.ts';
 import { Exit } from '../shared/tunnel/exit.ts';
+import type { VisitListener } from '../shared/tunnel/visit-pool.ts';
 import { Tunnel } from '../shared/tunnel/tunnel.ts';
 import { listenSchema, targetSchema, type TunnelOptions, tunnelOptions } from '../shared/tunnel/tunnel-options.ts';
-import { ClientPool } from './client-pool.ts';
+import type { ClientPool } from './client-pool.ts';
 import type { ClientPoolOptions } from './client-pool-options.ts';
+import { type ServerOption, Servers } from './servers.ts';
 
 /** Options of a {@link TunnelClient}. One of `target` (reverse) and `local` (forward) is required. */
 export interface TunnelClientOptions extends TunnelOptions {
-  /** The pool that the tunnel makes, starts and closes. */
-  readonly pool: Omit<ClientPoolOptions<true>, 'onVisit' | 'opener' | 'session'>;
+  /** The pool that the tunnel makes for each server, starts and closes; `dial` may name several servers. */
+  readonly pool: Omit<ClientPoolOptions<true>, 'dial' | 'onVisit' | 'opener' | 'session' | 'breaker' | 'alone'> & {
+    readonly dial: ServerOption | readonly ServerOption[];
+  };
+  /** Forward: which of several servers the next visitor goes to. Default `round-robin`. */
+  readonly serverStrategy?: StrategyName;
   /** Reverse: the service to expose, `host:port`, `3000` for a port of this machine, or `unix:/path`. */
   readonly target?: string | Address;
   /** Forward: where visitors connect, `host:port`; port 0 takes a free one. */
@@ -24,12 +31,14 @@ export interface TunnelClientOptions extends TunnelOptions {
 const schema = v.strictObject({
   ...tunnelOptions,
   pool: instance<TunnelClientOptions['pool']>('the options of a ClientPool'),
+  serverStrategy: v.optional(v.picklist(STRATEGIES, `wants one of ${STRATEGIES.join(', ')}`), 'round-robin'),
   target: targetSchema,
   local: listenSchema,
 });
 
 export class TunnelClient extends Tunnel {
-  readonly pool: ClientPool;
+  /** The servers that it keeps connections to. */
+  readonly servers: Servers;
 
   /** @throws InvalidOptionError naming the option */
   constructor(options: TunnelClientOptions) {
@@ -42,19 +51,33 @@ export class TunnelClient extends Tunnel {
       );
     }
     const opener = target === undefined ? 'client' : 'server';
-    const pool = new ClientPool({ clock, stallTimeoutMs, ...checked.pool, opener });
-    super(pool, 'client');
-    this.pool = pool;
+    const { dial, ...pool } = checked.pool;
+    let onVisit: VisitListener | undefined;
+    const servers = new Servers({
+      servers: Array.isArray(dial) ? (dial as ServerOption[]) : [dial as ServerOption],
+      strategy: checked.serverStrategy,
+      pool: { clock, stallTimeoutMs, ...pool, opener, onVisit: (visit, session) => onVisit?.(visit, session) },
+      clock,
+    });
+    super(servers, 'client');
+    this.servers = servers;
     if (target === undefined) {
       const listen = listenOption('local', local as string | HostAddress);
-      this.entrance = new Entrance({ ...checked, listen, reusePort: false }, pool, this);
+      this.entrance = new Entrance({ ...checked, listen, reusePort: false }, servers, this);
     } else {
       const exit = new Exit(
         { ...checked, target: addressOption('target', target, { defaultHost: '127.0.0.1' }) },
         this,
       );
       this.exit = exit;
-      pool.onVisit = (visit) => exit.serve(visit);
+      onVisit = (visit) => exit.serve(visit);
     }
+  }
+
+  /** The pool of the first server. @throws NoNodeError while a name has none */
+  get pool(): ClientPool {
+    const [first] = this.servers.entries;
+    if (first === undefined) throw new NoNodeError('servers');
+    return first.pool;
   }
 }

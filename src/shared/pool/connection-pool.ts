@@ -103,6 +103,10 @@ export class ConnectionPool<T extends PoolConnection>
   get capacity(): number {
     return this.#capacity;
   }
+  /** How many idle connections are kept at least. */
+  get min(): number {
+    return this.poolOptions.min;
+  }
   get max(): number {
     return this.#max;
   }

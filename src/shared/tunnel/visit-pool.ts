@@ -18,6 +18,34 @@ export type VisitorInfo = Pick<OpenInfo, 'remote' | 'local'>;
 /** Serves a visit that the other side opened: accepts it, or resets it. */
 export type VisitListener = (visit: Visit, session: Session) => void;
 
+/** Opens a visit on a lease's connection, which goes back by itself when the visit is over. */
+export function openOn(lease: Lease<PooledConnection<boolean>>, tunnel: string, { remote, local }: VisitorInfo): Visit {
+  const { connection } = lease;
+  if (!(connection instanceof Session)) {
+    lease.release();
+    throw new ProtocolError('raw connections have no visits: use the socket of a lease, or leave session on');
+  }
+  const visit = connection.open({ protocol: 'tcp', tunnel, remote, local });
+  visit.onDone = () => {
+    if (lease.held) lease.release();
+  };
+  return visit;
+}
+
+/** The same on the first lease whose connection still stands when it is granted. */
+export async function openSoon(
+  acquire: () => Promise<Lease<PooledConnection<boolean>>>,
+  tunnel: string,
+  visitor: VisitorInfo,
+): Promise<Visit> {
+  for (;;) {
+    const lease = await acquire();
+    if (!lease.connection.closed) return openOn(lease, tunnel, visitor);
+    // It has gone between its grant and now.
+    lease.release();
+  }
+}
+
 /** Where visitors get their visits from. */
 export interface VisitSource {
   /** Connections that could carry a visit at once. */
@@ -30,7 +58,8 @@ export interface VisitSource {
   tryOpenElsewhere(visitor: VisitorInfo, visit: Visit): Visit | undefined;
 }
 
-function checkVisitor({ remote, local }: VisitorInfo): void {
+/** @throws InvalidOptionError for an address that the other side would not take */
+export function checkVisitor({ remote, local }: VisitorInfo): void {
   for (const [option, address] of Object.entries({ remote, local })) {
     if (!isAddress(address))
       throw new InvalidOptionError(option, `"${String(address)}" is not ip:port, [ipv6]:port or unix`);
@@ -58,19 +87,14 @@ export abstract class VisitPool<S extends boolean> extends ConnectionPool<Pooled
    */
   async openVisit(visitor: VisitorInfo, options: WaitOptions & GroupFilter = {}): Promise<Visit> {
     checkVisitor(visitor);
-    for (;;) {
-      const lease = await this.acquire(options);
-      if (!lease.connection.closed) return this.#open(lease, visitor);
-      // It has gone between its grant and now.
-      lease.release();
-    }
+    return await openSoon(() => this.acquire(options), this.tunnel, visitor);
   }
 
   /** {@link openVisit} at once, or undefined when nothing is idle. */
   tryOpenVisit(visitor: VisitorInfo, filter?: GroupFilter): Visit | undefined {
     checkVisitor(visitor);
     const lease = this.tryAcquire(filter);
-    return lease === undefined ? undefined : this.#open(lease, visitor);
+    return lease === undefined ? undefined : openOn(lease, this.tunnel, visitor);
   }
 
   abstract tryOpenElsewhere(visitor: VisitorInfo, visit: Visit): Visit | undefined;
@@ -89,19 +113,6 @@ export abstract class VisitPool<S extends boolean> extends ConnectionPool<Pooled
       visit.reset(ResetCode.internal);
       this.tell('fault', { pool: this.name, error: asFault(error) });
     }
-  }
-
-  #open(lease: Lease<PooledConnection<S>>, { remote, local }: VisitorInfo): Visit {
-    const { connection } = lease;
-    if (!(connection instanceof Session)) {
-      lease.release();
-      throw new ProtocolError('raw connections have no visits: use the socket of a lease, or leave session on');
-    }
-    const visit = connection.open({ protocol: 'tcp', tunnel: this.tunnel, remote, local });
-    visit.onDone = () => {
-      if (lease.held) lease.release();
-    };
-    return visit;
   }
 }
 
