@@ -180,6 +180,11 @@ export const TUNNEL_SERVER_FLAGS = {
 
 export const CLIENT_POOL_FLAGS = {
   dial: { flags: '--server <host:port>', help: 'the poold server', parse: address({}) },
+  // Not read here: what the library says of a bad one shows no password.
+  proxy: {
+    flags: '--proxy <url>',
+    help: 'the proxy on the way to the server: http://, https://, socks5:// or socks5h://[user:password@]host[:port]; with a password set POOLD_PROXY instead, for other users may see the process list',
+  },
   minCapacity: { flags: '--min <n>', help: 'idle connections kept at least', default: '8', parse: count },
   maxCapacity: { flags: '--max <n>', help: 'the most connections', default: '1024', parse: count },
   minIntervalMs: {
