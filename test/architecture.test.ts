@@ -43,12 +43,22 @@ const BASE = new Set(['clock', 'close-reason', 'errors', 'events', 'load-meter',
 
 /** The files that may hold sockets: the edges. Types are free. */
 const SOCKETS: Readonly<Record<string, readonly string[]>> = {
-  'node:tls': ['server/arrival.ts', 'client/dial.ts', 'shared/tls/modes.ts', 'shared/tls/exporter.ts'],
+  'node:tls': [
+    'server/arrival.ts',
+    'client/dial.ts',
+    'client/http-proxy.ts',
+    'shared/tls/modes.ts',
+    'shared/tls/exporter.ts',
+  ],
+  'node:http': ['client/http-proxy.ts'],
+  'node:https': ['client/http-proxy.ts'],
   'node:net': [
     'server/acceptor.ts',
     'server/server-pool-options.ts',
     'server/visitor-pass.ts',
     'client/dial.ts',
+    'client/http-proxy.ts',
+    'client/socks-proxy.ts',
     'shared/group/server-spec.ts',
     'shared/net/address.ts',
     'shared/net/allow-list.ts',

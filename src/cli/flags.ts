@@ -194,6 +194,11 @@ export const CLIENT_POOL_FLAGS = {
       'commas, or by repeating it',
     repeatable: true,
   },
+  // Not read here: what the library says of a bad one shows no password.
+  proxy: {
+    flags: '--proxy <url>',
+    help: 'the proxy on the way to the server: http://, https://, socks5:// or socks5h://[user:password@]host[:port]; with a password set POOLD_PROXY instead, for other users may see the process list',
+  },
   minCapacity: { flags: '--min <n>', help: 'idle connections kept at least', default: '8', parse: count },
   maxCapacity: { flags: '--max <n>', help: 'the most connections', default: '1024', parse: count },
   minIntervalMs: {

@@ -28,7 +28,7 @@ interface CommonSettings {
   readonly gracePeriodMs: number;
   readonly logLevel: string;
   readonly logFormat: 'pretty' | 'json' | undefined;
-  /** Whether the token stands on the command line, where others may see it. */
+  /** Whether a secret, the token or a proxy's password, stands on the command line, where others may see it. */
   readonly tokenOnCommandLine: boolean;
   /** What the operator should hear about the settings. */
   readonly warnings: readonly string[];
@@ -82,7 +82,9 @@ export function clientSettings(command: Command): ClientSettings {
     maxRetryCount: undefined,
     ...pick(command, PATIENCE_FLAGS),
   };
-  return { ...common, ...patience, pool, tunnel, warnings: [...common.warnings, ...plainWarning(tls, tokens)] };
+  const tokenOnCommandLine = common.tokenOnCommandLine || isPasswordTyped(command);
+  const warnings = [...common.warnings, ...plainWarning(tls, tokens), ...passwordWarning(command)];
+  return { ...common, ...patience, pool, tunnel, tokenOnCommandLine, warnings };
 }
 
 /**
@@ -184,6 +186,17 @@ function valueOf(flag: Flag, command: Command): unknown {
 /** Whether the flag stands on the command line. */
 function isTyped(flag: Flag, command: Command): boolean {
   return command.getOptionValueSource(attributeOf(flag)) === 'cli';
+}
+
+/** Whether a proxy's user or password stands on the command line. */
+function isPasswordTyped(command: Command): boolean {
+  const { proxy } = CLIENT_POOL_FLAGS;
+  return isTyped(proxy, command) && (valueOf(proxy, command) as string).includes('@');
+}
+
+function passwordWarning(command: Command): string[] {
+  if (!isPasswordTyped(command)) return [];
+  return ["the proxy's password stands on the command line, where other users may see it; set POOLD_PROXY instead"];
 }
 
 function readText(path: string, name: string): string {

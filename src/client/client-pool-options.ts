@@ -1,6 +1,6 @@
 import * as v from 'valibot';
 import { InvalidOptionError } from '../shared/errors.ts';
-import { type Address, isLoopback } from '../shared/net/address.ts';
+import { type Address, formatAddress, isLoopback } from '../shared/net/address.ts';
 import { addressOption } from '../shared/net/address-option.ts';
 import { checkOptions, milliseconds, wholeNumber } from '../shared/options.ts';
 import { type PoolOptions, poolOptionsSchema } from '../shared/pool/pool-options.ts';
@@ -11,6 +11,8 @@ import type { VisitListener } from '../shared/tunnel/visit-pool.ts';
 import { isName } from '../shared/wire/fields.ts';
 import type { IdFormat } from '../shared/wire/tag.ts';
 import type { Connect } from './dial.ts';
+import { connectThrough } from './proxy.ts';
+import { proxyOption } from './proxy-url.ts';
 
 /** Default of `tunnel`. */
 export const DEFAULT_TUNNEL = 'default';
@@ -32,6 +34,12 @@ type CoreOptions = Pick<
 export interface ClientPoolOptions<S extends boolean = boolean> extends CoreOptions {
   /** The server: `host:port`, an address, or a function that connects by other means (TLS and the rest come on top). */
   readonly dial: string | Address | Connect;
+  /**
+   * The proxy on the way to the server: `http://host:port` or `https://…` for CONNECT, `socks5://…` or `socks5h://…`. The
+   * port is 80, 443 or 1080 if none is given; `user:password@` stands before the host, percent-encoded where needed. The
+   * proxy looks the server's name up, whatever its kind. TLS and token are between client and server as without it.
+   */
+  readonly proxy?: string;
   /** Wanted idle connections adapt between these; the second also bounds all connections. Default 8 and 1024. */
   readonly minCapacity?: number;
   readonly maxCapacity?: number;
@@ -88,6 +96,7 @@ const schema = v.strictObject({
     (value) => ['string', 'object', 'function'].includes(typeof value) && value !== null,
     'wants host:port, an address or a function',
   ),
+  proxy: v.optional(v.string('wants a URL')),
   minCapacity: v.optional(wholeNumber(0), 8),
   maxCapacity: v.optional(wholeNumber(1), 1024),
   minIntervalMs: v.optional(milliseconds(10), 100),
@@ -111,19 +120,49 @@ const schema = v.strictObject({
   onVisit: v.optional(v.custom<VisitListener>((value) => typeof value === 'function', 'wants a function')),
 });
 
+type Checked = v.InferOutput<typeof schema>;
+
 /** @throws InvalidOptionError naming the option */
 export function checkClientPoolOptions(given: ClientPoolOptions) {
-  const options = checkOptions(schema, given);
+  // Its password goes no further than where it is used.
+  const { proxy, ...options } = checkOptions(schema, given);
   notAbove('minCapacity', options.minCapacity, 'maxCapacity', options.maxCapacity);
   notAbove('minIntervalMs', options.minIntervalMs, 'maxIntervalMs', options.maxIntervalMs);
   checkClientTls(options.tls);
-  const to = typeof options.dial === 'function' ? options.dial : addressOption('dial', options.dial);
-  const host = typeof to === 'object' && 'host' in to ? to.host : undefined;
-  const tokens = checkTokens(options.token, host !== undefined && options.session ? isLoopback(host) : undefined);
+  const server = typeof options.dial === 'function' ? options.dial : addressOption('dial', options.dial);
+  const to = proxy === undefined ? server : through(proxy, server, options);
+  const host = typeof server === 'object' && 'host' in server ? server.host : undefined;
+  const remote = typeof server === 'function' ? 'the server' : formatAddress(server);
+  // The proxy's loopback addresses are not ours.
+  const loopback = host === undefined ? undefined : proxy === undefined && isLoopback(host);
+  const tokens = checkTokens(options.token, options.session ? loopback : undefined);
   const { onVisit } = options;
-  return { ...options, onVisit, to, host, tokens };
+  return { ...options, onVisit, to, remote, host, tokens };
 }
 
 function notAbove(low: string, lowest: number, high: string, highest: number): void {
   if (lowest > highest) throw new InvalidOptionError(low, `${lowest} is above ${high} ${highest}`);
+}
+
+function through(
+  proxy: string,
+  server: Address | Connect,
+  { keepAliveMs, session, tls, token }: Pick<Checked, 'keepAliveMs' | 'session' | 'tls' | 'token'>,
+): Connect {
+  const checked = proxyOption('proxy', proxy);
+  if (typeof server === 'function') {
+    throw new InvalidOptionError('proxy', 'has no place where dial is a function; use one of them');
+  }
+  if ('path' in server) {
+    throw new InvalidOptionError('proxy', 'cannot reach a unix socket; leave it out, or dial host:port');
+  }
+  if (checked.scheme === 'https:' && session && tls.mode === 0) {
+    // The greeting would be bound to the TLS connection that is there: the one to the proxy (tls/exporter.ts).
+    throw new InvalidOptionError('tls.mode', '0 does not work through a proxy that is spoken to by TLS; use 1 or 2');
+  }
+  if (session && token === undefined && isLoopback(server.host)) {
+    const problem = `is missing, and ${server.host} is the proxy's own machine there; make one with \`poold token\``;
+    throw new InvalidOptionError('token', problem);
+  }
+  return connectThrough(checked, server, keepAliveMs);
 }

@@ -3,7 +3,6 @@ import { randomBytes } from 'node:crypto';
 import type { Duplex } from 'node:stream';
 import type { CloseReason } from '../shared/close-reason.ts';
 import { DialError, type DialStage, PoolClosedError, type PooldError, ProtocolError } from '../shared/errors.ts';
-import { formatAddress } from '../shared/net/address.ts';
 import { RawConnection } from '../shared/pool/raw-connection.ts';
 import type { PutOptions, Reservation } from '../shared/pool/reservation.ts';
 import type { Greeted } from '../shared/session/greeting.ts';
@@ -155,13 +154,13 @@ export class ClientPool<S extends boolean = true> extends VisitPool<S> {
   #dial(): boolean {
     const room = this.reserve();
     if (room === undefined) return false;
-    const { clock, breaker } = this.#options;
+    const { clock, remote, breaker } = this.#options;
     const startedAt = clock.now();
     const dial = new Dial(this.#rules as DialRules, {
       onRaw: (id, socket) => {
         this.#dials.delete(dial);
         const bornAt = clock.now();
-        const connection = new RawConnection(id, socket, this.#remote, (reason, untouched) => {
+        const connection = new RawConnection(id, socket, remote, (reason, untouched) => {
           if (untouched) this.#ended(reason, 'tag', startedAt, bornAt);
         });
         this.#dialed(id, startedAt, room, connection as PooledConnection<S>, {});
@@ -188,7 +187,7 @@ export class ClientPool<S extends boolean = true> extends VisitPool<S> {
   }
 
   #session(id: string, socket: Duplex, greeted: Greeted, decoder: FrameDecoder, startedAt: number): Session {
-    const { clock } = this.#options;
+    const { clock, remote } = this.#options;
     const bornAt = clock.now();
     this.#welcomed = true;
     const { keepAliveMs, maxConnections, workers } = greeted.settings;
@@ -205,7 +204,7 @@ export class ClientPool<S extends boolean = true> extends VisitPool<S> {
         this.#ended(reason, 'greeting', startedAt, bornAt);
       },
     };
-    const session = new Session({ id, socket, decoder, greeted, side: 'client', remote: this.#remote, clock, owner });
+    const session = new Session({ id, socket, decoder, greeted, side: 'client', remote, clock, owner });
     this.#liveness.add(session);
     return session;
   }
@@ -246,11 +245,6 @@ export class ClientPool<S extends boolean = true> extends VisitPool<S> {
   #stopDialling(): void {
     this.#loop.stop();
     for (const dial of [...this.#dials]) dial.fail(new PoolClosedError(this.name));
-  }
-
-  get #remote(): string {
-    const { to } = this.#options;
-    return typeof to === 'function' ? 'the server' : formatAddress(to);
   }
 }
 

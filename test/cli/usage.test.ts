@@ -111,6 +111,29 @@ const misuses: readonly Misuse[] = [
     args: ['client', '--server', '192.0.2.1:7000', '--target', '3000', '--token', 'short'],
     says: /--token.*16/,
   },
+  { title: 'a proxy without a scheme', args: [...CLIENT, '--proxy', 'proxy:3128'], says: /--proxy: wants http:\/\// },
+  {
+    title: 'such a proxy in the environment',
+    args: CLIENT,
+    env: { POOLD_PROXY: 'proxy:3128' },
+    says: /POOLD_PROXY: wants/,
+  },
+  { title: 'an empty proxy in the environment', args: CLIENT, env: { POOLD_PROXY: '' }, says: /POOLD_PROXY: wants/ },
+  {
+    title: 'a proxy on the way to a unix socket',
+    args: ['client', '--server', 'unix:/run/poold', '--target', '3000', '--proxy', 'http://proxy:3128'],
+    says: /--proxy: cannot reach a unix socket/,
+  },
+  {
+    title: "no token to a proxy's own machine",
+    args: [...CLIENT, '--proxy', 'socks5://proxy'],
+    says: /--token-file: is missing, and 127\.0\.0\.1 is the proxy's own machine/,
+  },
+  {
+    title: 'no TLS through a proxy that has it',
+    args: [...CLIENT, '--proxy', 'https://proxy', '--tls', '0'],
+    says: /--tls: 0 does not work/,
+  },
 ];
 
 for (const { title, args, env, says } of misuses) {
@@ -143,13 +166,17 @@ const typos: readonly (readonly string[])[] = [
   [...SERVER, `--tokn=${TOKEN}`],
   [`--token=${TOKEN}`],
   [...SERVER, TOKEN],
+  [...CLIENT, '--proxy', `ftp://me:${TOKEN}@proxy`],
+  [...CLIENT, '--proxy', `http://me:1/${TOKEN}@proxy`],
+  [...CLIENT, '--proxy', `http://me:${TOKEN}@proxy`, '--proxy', `http://me:${TOKEN}@proxy`],
+  [...CLIENT, `--proxi=http://me:${TOKEN}@proxy`],
 ];
 
-test('a mistake on the command line never shows the token', async (t) => {
+test('a mistake on the command line never shows a secret', async (t) => {
   for (const args of typos) {
     const { code, stdout, stderr } = await runCli(args);
     t.is(code, 2);
-    t.regex(stderr, /twice|unknown option|too many arguments/);
+    t.regex(stderr, /twice|unknown option|too many arguments|--proxy: wants/);
     t.false((stdout + stderr).includes(TOKEN), stderr);
   }
 });
