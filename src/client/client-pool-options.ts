@@ -147,7 +147,7 @@ function notAbove(low: string, lowest: number, high: string, highest: number): v
 function through(
   proxy: string,
   server: Address | Connect,
-  { keepAliveMs, session, tls, token }: Pick<Checked, 'keepAliveMs' | 'session' | 'tls' | 'token'>,
+  { keepAliveMs, session, token }: Pick<Checked, 'keepAliveMs' | 'session' | 'token'>,
 ): Connect {
   const checked = proxyOption('proxy', proxy);
   if (typeof server === 'function') {
@@ -155,10 +155,6 @@ function through(
   }
   if ('path' in server) {
     throw new InvalidOptionError('proxy', 'cannot reach a unix socket; leave it out, or dial host:port');
-  }
-  if (checked.scheme === 'https:' && session && tls.mode === 0) {
-    // The greeting would be bound to the TLS connection that is there: the one to the proxy (tls/exporter.ts).
-    throw new InvalidOptionError('tls.mode', '0 does not work through a proxy that is spoken to by TLS; use 1 or 2');
   }
   if (session && token === undefined && isLoopback(server.host)) {
     const problem = `is missing, and ${server.host} is the proxy's own machine there; make one with \`poold token\``;

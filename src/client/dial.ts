@@ -8,7 +8,7 @@ import type { Address } from '../shared/net/address.ts';
 import { SOCKET_OPTIONS, tuneSocket } from '../shared/net/socket-options.ts';
 import { Greeter, type GreeterOwner } from '../shared/session/greeter.ts';
 import { ClientGreeting, type ClientGreetingOptions, type Greeted } from '../shared/session/greeting.ts';
-import { channelBinding } from '../shared/tls/exporter.ts';
+import { channelBinding, NO_BINDING } from '../shared/tls/exporter.ts';
 import { checkFingerprint } from '../shared/tls/fingerprint.ts';
 import type { FrameDecoder } from '../shared/wire/decode.ts';
 import { decodeTag, type IdFormat, TAG_BYTES } from '../shared/wire/tag.ts';
@@ -156,7 +156,9 @@ export class Dial implements GreeterOwner {
       return this.#owner.onRaw(this.#id, socket);
     }
     this.#stage = 'greeting';
-    const channel = { tag: Buffer.from(tag), secure: tls !== undefined, binding: channelBinding(socket) };
+    // In mode 0 also where what it was given is a TLS connection, to a proxy for instance: the server knows none.
+    const binding = tls === undefined ? NO_BINDING : channelBinding(socket);
+    const channel = { tag: Buffer.from(tag), secure: tls !== undefined, binding };
     this.#leave(socket);
     this.#greeter = new Greeter(socket, new ClientGreeting({ ...greeting, channel }), this);
     this.#greeter.start();

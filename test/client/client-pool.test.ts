@@ -1,6 +1,6 @@
 import { once } from 'node:events';
-import { createServer as createTcpServer, type AddressInfo } from 'node:net';
-import { createServer as createTlsServer } from 'node:tls';
+import { type AddressInfo, connect as connectTcp, createServer as createTcpServer } from 'node:net';
+import { connect as connectTls, createServer as createTlsServer } from 'node:tls';
 import test from 'ava';
 import { ClientPool } from '../../src/client/client-pool.ts';
 import type { ClientPoolOptions } from '../../src/client/client-pool-options.ts';
@@ -244,6 +244,35 @@ test('a function may connect by other means; TLS and the rest come on top', asyn
   await client.start();
   await client.warmed(2);
   t.is(calls, 2);
+});
+
+test('in mode 0 the way may be a TLS connection that the server knows nothing of', async (t) => {
+  const { localhost, authority } = await testCertificates();
+  await using server = new ServerPool({ listen: LISTEN, token: TOKEN, tls: { mode: 0 } });
+  await server.start();
+  const to = { ...server.address, port: server.address?.port ?? 0 };
+  const gate = createTlsServer({ ...localhost, allowHalfOpen: true }, (outer) => {
+    const inner = connectTcp({ ...to, allowHalfOpen: true });
+    outer.on('error', () => inner.destroy()).on('close', () => inner.destroy());
+    inner.on('error', () => outer.destroy()).on('close', () => outer.destroy());
+    outer.pipe(inner).pipe(outer);
+  }).listen(0, '127.0.0.1');
+  t.teardown(() => void gate.close());
+  await once(gate, 'listening');
+  const { port } = gate.address() as AddressInfo;
+  await using client = new ClientPool({
+    dial: async () => {
+      const socket = connectTls({ port, host: '127.0.0.1', servername: 'localhost', ca: authority.cert });
+      await once(socket, 'secureConnect');
+      return socket;
+    },
+    token: TOKEN,
+    tls: { mode: 0 },
+    minCapacity: 2,
+  });
+  await client.start();
+  await client.warmed(2);
+  t.is(client.errorCount, 0);
 });
 
 test('a client whose server goes and comes back is warm again', async (t) => {

@@ -36,7 +36,6 @@ test('proxies that make no sense are refused by name, without their password', (
   t.regex(refusal({ proxy, token: undefined }), /^token: is missing/);
   t.regex(refusal({ proxy, token: undefined, dial: '127.0.0.1:7000' }), /^token: is missing.*the proxy's own machine/);
   t.regex(refusal({ proxy, token: 'short', dial: '127.0.0.1:7000' }), /^token: wants at least 16/);
-  t.regex(refusal({ proxy: 'https://proxy', tls: { mode: 0 } }), /^tls.mode: 0 does not work/);
 });
 
 test('a URL gives scheme, address and credentials, with the default ports of the schemes', (t) => {

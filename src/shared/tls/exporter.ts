@@ -5,6 +5,9 @@ import { TLSSocket } from 'node:tls';
 const LABEL = 'EXPORTER-poold';
 const BINDING_BYTES = 32;
 
+/** What stands for it without TLS. */
+export const NO_BINDING = Buffer.alloc(BINDING_BYTES);
+
 /** TLS 1.3 does not tell an empty context from none (RFC 8446, 7.5). */
 const NO_CONTEXT = Buffer.alloc(0);
 
@@ -15,7 +18,5 @@ const NO_CONTEXT = Buffer.alloc(0);
  * @throws Error from node:tls if the handshake is not finished or the socket is destroyed
  */
 export function channelBinding(socket: Duplex): Buffer {
-  return socket instanceof TLSSocket
-    ? socket.exportKeyingMaterial(BINDING_BYTES, LABEL, NO_CONTEXT)
-    : Buffer.alloc(BINDING_BYTES);
+  return socket instanceof TLSSocket ? socket.exportKeyingMaterial(BINDING_BYTES, LABEL, NO_CONTEXT) : NO_BINDING;
 }
