@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import { ReadMemory } from '../shared/net/read-memory.ts';
 import type { RelayHandler, RelayVisit } from '../shared/relay/relay.ts';
 
 /** A TCP connection in the place of a visit: a relay between two sockets. An abort is a reset, in both directions. */
@@ -6,6 +7,7 @@ export class SocketVisit implements RelayVisit {
   bytesIn = 0;
   bytesOut = 0;
   readonly #socket: Socket;
+  readonly #read = new ReadMemory();
   #gotEnd = false;
   #sentEnd = false;
 
@@ -22,7 +24,9 @@ export class SocketVisit implements RelayVisit {
     this.#socket
       .on('data', (chunk: Buffer) => {
         this.bytesIn += chunk.length;
+        this.#read.spend(handler.unwritten);
         handler.onData(chunk);
+        this.#read.lend(chunk, handler.unwritten);
       })
       .on('end', () => {
         this.#gotEnd = true;

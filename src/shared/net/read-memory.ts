@@ -17,17 +17,20 @@ type Transfer = (this: ArrayBufferLike, byteLength: number) => ArrayBuffer;
 export class ReadMemory {
   #lent: Buffer[] = [];
 
-  get lends(): boolean {
-    return this.#lent.length > 0;
+  /**
+   * Takes a chunk that a socket has read. A part of a larger block is none of its own and is left alone.
+   *
+   * @param left bytes that are still to be written; undefined leaves the chunk alone, for it may be needed again
+   */
+  lend(chunk: Buffer, left: number | undefined): void {
+    if (left === undefined || chunk.length < MIN_BYTES || chunk.length !== chunk.buffer.byteLength) return;
+    this.#lent.push(chunk);
+    this.spend(left);
   }
 
-  /** Takes a chunk that a socket has read. A part of a larger block is none of its own and is left alone. */
-  lend(chunk: Buffer): void {
-    if (chunk.length >= MIN_BYTES && chunk.length === chunk.buffer.byteLength) this.#lent.push(chunk);
-  }
-
-  /** All that was lent has been written: frees it. */
-  free(): void {
+  /** Frees all that was lent, if nothing is left to be written. */
+  spend(left: number | undefined): void {
+    if (left !== 0 || this.#lent.length === 0) return;
     const { transfer } = ArrayBuffer.prototype as { transfer?: Transfer };
     if (transfer !== undefined) for (const { buffer } of this.#lent) transfer.call(buffer, 0);
     this.#lent = [];

@@ -29,7 +29,7 @@ export interface RelayHandler {
   onEnd(): void;
   onReset(error: Error): void;
   onDrain(): void;
-  /** Bytes of the pieces that have not been passed on yet; undefined when the pieces themselves are kept. */
+  /** Bytes of the pieces that are still to be passed on: at 0 their memory is freed. Undefined: the pieces are kept. */
   readonly unwritten?: number | undefined;
 }
 
@@ -62,7 +62,7 @@ export class Relay implements RelayHandler, Watched {
   readonly #socket: RelaySocket;
   /** Its writes and reads are copies. */
   readonly #copies: boolean;
-  readonly #read = new ReadMemory();
+  #read = new ReadMemory();
   #visit: RelayVisit;
   #sentEnd = false;
   #gotEnd = false;
@@ -103,6 +103,8 @@ export class Relay implements RelayHandler, Watched {
     if (next === undefined) return this.#break('reset', error);
     // Nothing is read until the other visit is there.
     this.#socket.pause();
+    // The visit that is left may still have it on its way, of which the next one's end says nothing.
+    this.#read = new ReadMemory();
     const { chunks } = this.#visit.takeBack();
     next.then(
       (visit) => this.#moveTo(visit, chunks),
@@ -111,7 +113,7 @@ export class Relay implements RelayHandler, Watched {
   }
 
   onDrain(): void {
-    this.#spend();
+    this.#read.spend(this.#visit.unsent);
     this.#socket.resume();
   }
 
@@ -139,10 +141,9 @@ export class Relay implements RelayHandler, Watched {
 
   /** @internal */
   socketData(chunk: Buffer): void {
-    this.#spend();
+    this.#read.spend(this.#visit.unsent);
     if (!this.#visit.write(chunk)) this.#socket.pause();
-    if (this.#copies) this.#read.lend(chunk);
-    this.#spend();
+    if (this.#copies) this.#read.lend(chunk, this.#visit.unsent);
   }
 
   /** @internal */
@@ -169,11 +170,6 @@ export class Relay implements RelayHandler, Watched {
       this.#visit.reset(this.#options.brokenCode(this.#error));
     }
     this.#options.onEnd(this.#end, this.#error);
-  }
-
-  /** Frees what was read once all of it is on its way. */
-  #spend(): void {
-    if (this.#read.lends && this.#visit.unsent === 0) this.#read.free();
   }
 
   #moveTo(visit: RelayVisit, chunks: readonly Buffer[]): void {

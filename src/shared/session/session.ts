@@ -80,7 +80,7 @@ export class Session implements FrameSink, VisitCarrier {
   #frameVisit = 0;
   #dropping = false;
   #pieces: Buffer[] = [];
-  /** The chunk being decoded has had nothing but DATA with a payload so far. */
+  /** No frame but DATA has had a payload in the chunk being decoded so far. */
   #onlyData = false;
   /** Payload bytes read past, or come before OPENED, since the last idle moment. */
   #droppedBytes = 0;

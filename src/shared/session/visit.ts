@@ -17,7 +17,10 @@ export interface VisitHandler {
   onReset(error: VisitResetError): void;
   /** After a `write` that returned false: write again. */
   onDrain(): void;
-  /** Bytes of the pieces that have not been passed on yet; undefined when the pieces themselves are kept. */
+  /**
+   * Bytes of the pieces that are still to be passed on. At 0 the pieces are detached and their memory is freed; leave it out
+   * to keep them.
+   */
   readonly unwritten?: number | undefined;
 }
 
@@ -63,7 +66,7 @@ export class Visit {
   /** What was sent before OPENED, and may have to be sent elsewhere; then what may not be sent before OPENED. */
   #kept: Buffer[] = [];
   #held: Buffer[] = [];
-  readonly #read = new ReadMemory();
+  #read: ReadMemory | undefined = new ReadMemory();
   /** This side has ended; the FIN may wait for what is held. */
   #ended = false;
 
@@ -91,6 +94,8 @@ export class Visit {
 
   /** Whoever hears the visit. What came before it was set is told at once. */
   set handler(handler: VisitHandler) {
+    // What the one before has left to write this one does not know.
+    if (this.#handler !== undefined) this.#read = undefined;
     this.#handler = handler;
     const inbox = this.#inbox;
     this.#inbox = [];
@@ -171,7 +176,7 @@ export class Visit {
   /** @internal */
   received(piece: Buffer): void {
     this.bytesIn += piece.length;
-    this.#spend();
+    this.#read?.spend(this.#handler?.unwritten);
     if (this.#handler !== undefined) return this.#handler.onData(piece);
     this.#tell((handler) => handler.onData(piece));
     this.pause();
@@ -179,9 +184,7 @@ export class Visit {
 
   /** Whatever came in this chunk was the visit's, and the chunk is nobody else's. @internal */
   lend(chunk: Buffer): void {
-    if (this.#handler?.unwritten === undefined) return;
-    this.#read.lend(chunk);
-    this.#spend();
+    this.#read?.lend(chunk, this.#handler?.unwritten);
   }
 
   /** @internal */
@@ -212,11 +215,6 @@ export class Visit {
   #forget(): void {
     this.#kept = [];
     this.#held = [];
-  }
-
-  /** Frees what was read once all of it has been passed on. */
-  #spend(): void {
-    if (this.#read.lends && this.#handler?.unwritten === 0) this.#read.free();
   }
 
   #tell(tell: (handler: VisitHandler) => void): void {

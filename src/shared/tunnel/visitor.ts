@@ -39,6 +39,8 @@ export class Visitor {
   #opening: Timer | undefined;
   /** It has been tried at another client; it has met so many closing connections. */
   #moved = false;
+  /** A target has it: what is turned away from now on was not served, and is not tried again. */
+  #opened = false;
   #drained = 0;
 
   constructor(socket: Socket, info: VisitorInfo, rules: VisitorRules, owner: VisitorOwner) {
@@ -105,7 +107,10 @@ export class Visitor {
       stallWatch,
       brokenCode: () => ResetCode.visitorLeft,
       stalledCode: ResetCode.stalled,
-      onOpened: () => clock.clearTimeout(this.#opening),
+      onOpened: () => {
+        this.#opened = true;
+        clock.clearTimeout(this.#opening);
+      },
       onReset: (error) => this.#moveOn(error),
       onEnd: (end, error) => {
         clock.clearTimeout(this.#opening);
@@ -130,7 +135,8 @@ export class Visitor {
    * was just being closed, and once at another client otherwise.
    */
   #moveOn(error: Error): Promise<Visit> | undefined {
-    if (!(error instanceof VisitResetError) || !isBeforeTarget(error.resetCode)) return undefined;
+    const before = !this.#opened && error instanceof VisitResetError && isBeforeTarget(error.resetCode);
+    if (!before) return undefined;
     this.#rules.clock.clearTimeout(this.#opening);
     if (error.resetCode === ResetCode.draining) {
       this.#drained += 1;

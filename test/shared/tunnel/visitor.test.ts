@@ -6,9 +6,11 @@ import { join } from 'node:path';
 import test from 'ava';
 import type { VisitSource } from '../../../src/shared/tunnel/visit-pool.ts';
 import { Visitor } from '../../../src/shared/tunnel/visitor.ts';
+import { VisitResetError } from '../../../src/shared/errors.ts';
 import { localOf, remoteOf } from '../../../src/shared/net/address.ts';
 import type { RelayHandler } from '../../../src/shared/relay/relay.ts';
 import { StallWatch } from '../../../src/shared/relay/stall-watch.ts';
+import { ResetCode } from '../../../src/shared/wire/frame.ts';
 import { manualClock } from '../../helpers/clock.ts';
 import { until } from '../../helpers/events.ts';
 
@@ -28,7 +30,7 @@ async function visitorPair(path?: string): Promise<{ visitor: Socket; socket: So
 function waitingVisit(socket: Socket, openVisit: () => Promise<object>) {
   const { clock } = manualClock();
   const rules = {
-    source: { tryOpenVisit: () => undefined, openVisit } as unknown as VisitSource,
+    source: { tryOpenVisit: () => undefined, tryOpenElsewhere: () => ({}), openVisit } as unknown as VisitSource,
     waitMs: 1000,
     openTimeoutMs: 1000,
     stallWatch: new StallWatch(clock, 0),
@@ -80,4 +82,22 @@ test('a visitor who has ended by the time of being granted a connection ends the
   visitor.resume();
   await until(() => heard.length > 1, 'the visit is over');
   t.deepEqual(heard, ['opened', 'ended: done']);
+});
+
+test('a visitor who has reached a target is not moved, whatever the other side says later', async (t) => {
+  const { visitor, socket } = await visitorPair();
+  visitor.on('error', () => {});
+  const visit = {
+    handler: undefined as RelayHandler | undefined,
+    client: 'one',
+    reset: () => {},
+    takeBack: () => ({ chunks: [] }),
+  };
+  const { heard } = waitingVisit(socket, () => Promise.resolve(visit));
+  await until(() => visit.handler !== undefined, 'the visit is on');
+  visit.handler?.onOpened();
+  visit.handler?.onReset(new VisitResetError(ResetCode.targetRefused, 'refused after all'));
+  await until(() => heard.length > 1, 'the visit is over');
+  t.deepEqual(heard, ['opened', 'ended: reset']);
+  visitor.destroy();
 });
