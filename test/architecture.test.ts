@@ -11,7 +11,7 @@ const DOORS: Readonly<Record<string, readonly string[]>> = {
   cli: ['server', 'client', 'base', 'net', 'tls', 'relay', 'tunnel', 'resilience'],
   server: ['base', 'net', 'tls', 'policy', 'wire', 'resilience', 'pool', 'relay', 'session', 'tunnel'],
   client: ['base', 'net', 'tls', 'policy', 'wire', 'resilience', 'pool', 'session', 'tunnel'],
-  tunnel: ['base', 'net', 'pool', 'relay', 'session', 'wire'],
+  tunnel: ['base', 'net', 'policy', 'pool', 'relay', 'resilience', 'session', 'wire'],
   pool: ['base'],
   relay: ['base', 'net'],
   session: ['base', 'net', 'wire'],
