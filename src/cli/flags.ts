@@ -171,6 +171,8 @@ export const TUNNEL_SERVER_FLAGS = {
   // Also an option of the pool, where its row is.
   stallTimeoutMs: null,
   openTimeoutMs: null,
+  // Their flags come with --target for several.
+  targets: null,
   // --workers decides.
   reusePort: null,
   passOn: null,
@@ -262,6 +264,8 @@ export const TUNNEL_CLIENT_FLAGS = {
   // Also an option of the pool, where its row is.
   stallTimeoutMs: null,
   openTimeoutMs: null,
+  // Their flags come with --target for several.
+  targets: null,
   pool: null,
   clock: null,
 } as const satisfies Table<TunnelClientOptions>;

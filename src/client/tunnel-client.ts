@@ -1,13 +1,21 @@
 /** The client's end of a tunnel: visits go out to the target here in a reverse one, and visitors come in in a forward one. */
 import * as v from 'valibot';
 import { InvalidOptionError } from '../shared/errors.ts';
-import type { Address, HostAddress } from '../shared/net/address.ts';
-import { addressOption, listenOption } from '../shared/net/address-option.ts';
+import type { HostAddress } from '../shared/net/address.ts';
+import { listenOption } from '../shared/net/address-option.ts';
 import { checkOptions, instance } from '../shared/options.ts';
 import { Entrance } from '../shared/tunnel/entrance.ts';
 import { Exit } from '../shared/tunnel/exit.ts';
 import { Tunnel } from '../shared/tunnel/tunnel.ts';
-import { listenSchema, targetSchema, type TunnelOptions, tunnelOptions } from '../shared/tunnel/tunnel-options.ts';
+import {
+  exitTargets,
+  listenSchema,
+  refuseTargets,
+  type TargetOption,
+  targetSchema,
+  type TunnelOptions,
+  tunnelOptions,
+} from '../shared/tunnel/tunnel-options.ts';
 import { ClientPool } from './client-pool.ts';
 import type { ClientPoolOptions } from './client-pool-options.ts';
 
@@ -15,8 +23,8 @@ import type { ClientPoolOptions } from './client-pool-options.ts';
 export interface TunnelClientOptions extends TunnelOptions {
   /** The pool that the tunnel makes, starts and closes. */
   readonly pool: Omit<ClientPoolOptions<true>, 'onVisit' | 'opener' | 'session'>;
-  /** Reverse: the service to expose, `host:port`, `3000` for a port of this machine, or `unix:/path`. */
-  readonly target?: string | Address;
+  /** Reverse: the service to expose, `host:port`, `3000` for a port of this machine, or `unix:/path`; or several. */
+  readonly target?: TargetOption;
   /** Forward: where visitors connect, `host:port`; port 0 takes a free one. */
   readonly local?: string | HostAddress;
 }
@@ -46,13 +54,11 @@ export class TunnelClient extends Tunnel {
     super(pool, 'client');
     this.pool = pool;
     if (target === undefined) {
+      refuseTargets(options.targets);
       const listen = listenOption('local', local as string | HostAddress);
       this.entrance = new Entrance({ ...checked, listen, reusePort: false }, pool, this);
     } else {
-      const exit = new Exit(
-        { ...checked, target: addressOption('target', target, { defaultHost: '127.0.0.1' }) },
-        this,
-      );
+      const exit = new Exit({ ...checked, ...exitTargets(target, checked.targets) }, this);
       this.exit = exit;
       pool.onVisit = (visit) => exit.serve(visit);
     }
