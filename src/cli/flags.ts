@@ -18,11 +18,13 @@ import type { Patience } from './giving-up.ts';
 const MAX_WORKERS = 128;
 
 /** A flag for each option of `T`; null for those that have none. */
-type Table<T> = { readonly [K in keyof Required<T>]: Flag | null };
+export type Table<T> = { readonly [K in keyof Required<T>]: Flag | null };
 
-const duration = (text: string): number => parseDuration(text);
+/** Reads a duration, ms. */
+export const duration = (text: string): number => parseDuration(text);
 
-function count(text: string): number {
+/** Reads a whole number. */
+export function count(text: string): number {
   if (!/^\d+$/.test(text)) throw new RangeError(`"${text}" is not a whole number`);
   return Number(text);
 }
@@ -171,14 +173,18 @@ export const TUNNEL_SERVER_FLAGS = {
   },
   target: {
     flags: '--target <address>',
-    help: 'with --flow forward: the service that visitors of the clients reach: host:port, 3000, or unix:/path',
-    parse: address({ defaultHost: '127.0.0.1' }),
+    help:
+      'with --flow forward: the service that visitors of the clients reach: host:port, 3000 for a port of this machine, ' +
+      'or unix:/path; several are separated by commas (so no path may have one), or by repeating it',
+    repeatable: true,
   },
   connectTimeoutMs: CONNECT_TIMEOUT,
   waitMs: WAIT,
   // Also an option of the pool, where its row is.
   stallTimeoutMs: null,
   openTimeoutMs: null,
+  // Their rows are in target-flags.ts.
+  targets: null,
   // --workers decides.
   reusePort: null,
   passOn: null,
@@ -270,8 +276,10 @@ export const CLIENT_TLS_FLAGS = {
 export const TUNNEL_CLIENT_FLAGS = {
   target: {
     flags: '--target <address>',
-    help: 'the service to expose: host:port, 3000 for a port of this machine, or unix:/path',
-    parse: address({ defaultHost: '127.0.0.1' }),
+    help:
+      'the service to expose: host:port, 3000 for a port of this machine, or unix:/path; several are separated by ' +
+      'commas (so no path may have one), or by repeating it',
+    repeatable: true,
   },
   serverStrategy: {
     flags: '--server-strategy <name>',
@@ -289,6 +297,8 @@ export const TUNNEL_CLIENT_FLAGS = {
   // Also an option of the pool, where its row is.
   stallTimeoutMs: null,
   openTimeoutMs: null,
+  // Their rows are in target-flags.ts.
+  targets: null,
   pool: null,
   clock: null,
 } as const satisfies Table<TunnelClientOptions>;

@@ -17,6 +17,7 @@ import {
 } from './flags.ts';
 import { explain } from './option-errors.ts';
 import { clientSettings, serverSettings } from './settings.ts';
+import { TARGETS_FLAGS } from './target-flags.ts';
 import { packageVersion } from './version.ts';
 
 type Rows = Readonly<Record<string, Flag | null>>;
@@ -34,6 +35,7 @@ const CLIENT_EXAMPLES = `
 Examples:
   $ poold client --server example.org:7000 --target 3000 --token-file token.txt
   $ poold client --server example.org:7000 --target unix:/run/app.sock --token-file token.txt --min 32 --max 256
+  $ poold client --server example.org:7000 --target 3000,3001 --target-check http:/healthz --token-file token.txt
   $ poold client --server example.org:7000 --flow forward --local 127.0.0.1:5432 --token-file token.txt
 
 Every flag can be set in the environment: --keep-alive 10s is POOLD_KEEP_ALIVE=10s.`;
@@ -75,7 +77,7 @@ export async function main(argv: readonly string[]): Promise<ExitCode> {
     });
   addFlags(
     server,
-    [SERVER_POOL_FLAGS, { FLOW }, TUNNEL_SERVER_FLAGS, SERVER_TLS_FLAGS, COMMON_FLAGS, { WORKERS }],
+    [SERVER_POOL_FLAGS, { FLOW }, TUNNEL_SERVER_FLAGS, TARGETS_FLAGS, SERVER_TLS_FLAGS, COMMON_FLAGS, { WORKERS }],
     ['listen'],
   );
   const client = program
@@ -89,7 +91,15 @@ export async function main(argv: readonly string[]): Promise<ExitCode> {
       const { runClient } = await import('./run-client.ts');
       code = await runClient(settings);
     });
-  const clientRows = [CLIENT_POOL_FLAGS, { FLOW }, TUNNEL_CLIENT_FLAGS, CLIENT_TLS_FLAGS, COMMON_FLAGS, PATIENCE_FLAGS];
+  const clientRows = [
+    CLIENT_POOL_FLAGS,
+    { FLOW },
+    TUNNEL_CLIENT_FLAGS,
+    TARGETS_FLAGS,
+    CLIENT_TLS_FLAGS,
+    COMMON_FLAGS,
+    PATIENCE_FLAGS,
+  ];
   addFlags(client, clientRows, ['dial']);
   program
     .command('token')

@@ -12,6 +12,7 @@ import {
   TUNNEL_SERVER_FLAGS,
 } from './flags.ts';
 import { tokenFlag } from './settings.ts';
+import { TARGETS_FLAGS } from './target-flags.ts';
 
 type Rows = Readonly<Record<string, Flag | null>>;
 
@@ -33,6 +34,8 @@ function flagOf(option: string, command: Command): Flag | undefined {
   const [head = '', tail = ''] = option.split('.');
   const tls: Rows = isServer ? SERVER_TLS_FLAGS : CLIENT_TLS_FLAGS;
   if (head === 'tls') return tls[tail] ?? undefined;
+  const targets: Rows = TARGETS_FLAGS;
+  if (head === 'targets') return targets[tail.split('.', 1)[0] ?? ''] ?? undefined;
   const pool: Rows = isServer ? SERVER_POOL_FLAGS : CLIENT_POOL_FLAGS;
   const tunnel: Rows = isServer ? TUNNEL_SERVER_FLAGS : TUNNEL_CLIENT_FLAGS;
   return pool[head] ?? tunnel[head] ?? undefined;

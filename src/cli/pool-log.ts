@@ -3,10 +3,10 @@ import type { ClientPool } from '../client/client-pool.ts';
 import type { ServerEntry } from '../client/servers.ts';
 import type { TunnelClient } from '../client/tunnel-client.ts';
 import type { TunnelServer } from '../server/tunnel-server.ts';
-import { reasonOf, TargetError } from '../shared/errors.ts';
+import { reasonOf } from '../shared/errors.ts';
 import type { Logger } from './logging.ts';
 
-/** Clients that come and go, connections and visitors turned away, visits at debug level. */
+/** Clients that come and go, connections and visitors turned away, targets, visits at debug level. */
 export function logServer(server: TunnelServer, log: Logger): void {
   const { pool } = server;
   const clients = new Map<string, number>();
@@ -31,6 +31,7 @@ export function logServer(server: TunnelServer, log: Logger): void {
   server.on('visitRefused', ({ remote, waitedMs, error }) => {
     log.warn({ remote, waitedMs: Math.round(waitedMs) }, `visitor turned away: ${reasonOf(error)}`);
   });
+  logTargets(server, log);
   logVisits(server, log);
 }
 
@@ -45,7 +46,7 @@ export function logClient(client: TunnelClient, log: Logger): void {
   servers.group.on('nodeUnhealthy', ({ node }) => log.warn({ server: node }, 'the server is not connected'));
   servers.group.on('nodeHealthy', ({ node }) => log.info({ server: node }, 'the server is connected again'));
   servers.group.on('nodeRemoved', ({ node }) => log.info({ server: node }, 'the server is left'));
-  logTarget(client, log);
+  logTargets(client, log);
   logVisits(client, log);
 }
 
@@ -71,22 +72,10 @@ function logPool(pool: ClientPool, log: Logger): void {
   );
 }
 
-/** A target that is down: once, like a server that is, because each visit that comes in would say it again. */
-function logTarget(client: TunnelClient, log: Logger): void {
-  let down = false;
-  client.on('visitClosed', ({ remote, error }) => {
-    const failed = isUnreachable(error);
-    if (failed) log[down ? 'debug' : 'warn']({ remote }, `the target cannot be reached: ${reasonOf(error)}`);
-    else if (down) log.info('the target is reached again');
-    down = failed;
-  });
-}
-
-/** Whether a visit ended because its target could not be connected. */
-function isUnreachable(error: NodeJS.ErrnoException | undefined): boolean {
-  // Late, or refused by each of a name's addresses.
-  if (error instanceof TargetError || error instanceof AggregateError) return true;
-  return error?.syscall === 'connect' || error?.syscall === 'getaddrinfo';
+/** Targets that fail and come back: once each, because each visit that comes in would say it again. */
+function logTargets(tunnel: TunnelServer | TunnelClient, log: Logger): void {
+  tunnel.on('targetDown', ({ target, error }) => log.warn({ target }, `the target is down: ${reasonOf(error)}`));
+  tunnel.on('targetUp', ({ target }) => log.info({ target }, 'the target is up again'));
 }
 
 function logVisits(tunnel: TunnelServer | TunnelClient, log: Logger): void {

@@ -22,6 +22,7 @@ import {
   TUNNEL_SERVER_FLAGS,
   WORKERS,
 } from './flags.ts';
+import { TARGETS_FLAGS } from './target-flags.ts';
 
 /** What both commands have beside the library's options. */
 interface CommonSettings {
@@ -105,13 +106,18 @@ function isForward(command: Command, reverse: Flag, forward: Flag): boolean {
   return flow === 'forward';
 }
 
-/** The values of a tunnel's own flags, and of the one that it shares with its pool. */
+/** The values of a tunnel's own flags, those about its targets, and of the one that it shares with its pool. */
 function tunnelValues(
   command: Command,
   table: Readonly<Record<string, Flag | null>>,
   { stallTimeoutMs }: { readonly stallTimeoutMs?: number },
 ): Values {
-  return { ...pick(command, table), ...(stallTimeoutMs === undefined ? {} : { stallTimeoutMs }) };
+  const targets = pick(command, TARGETS_FLAGS);
+  return {
+    ...pick(command, table),
+    ...(Object.keys(targets).length === 0 ? {} : { targets }),
+    ...(stallTimeoutMs === undefined ? {} : { stallTimeoutMs }),
+  };
 }
 
 /** The values of a table's flags that were given, by the library's names. */

@@ -46,6 +46,8 @@ export interface ServerEntry {
 export interface ServersEventMap {
   /** A server has been added, at the start or by a name that now has it. */
   serverAdded: [ServerEntry];
+  /** All pools are closed. */
+  poolClosed: [object];
   /** Names could not be resolved; those known so far stay. */
   fault: [{ readonly error: PooldError }];
 }
@@ -74,6 +76,7 @@ export class Servers extends Events<ServersEventMap> implements VisitSource, Tun
       healthCheck: { check: isThere },
       clock,
     });
+    this.group.on('nodeRemoved', ({ node }) => this.#left(node));
     if (specs.length === 0) return;
     this.#discovery = new Discovery({
       specs,
@@ -111,11 +114,13 @@ export class Servers extends Events<ServersEventMap> implements VisitSource, Tun
   async close(options: { graceMs: number }): Promise<void> {
     this.#discovery?.stop();
     await this.group.close(options);
+    this.tell('poolClosed', {});
   }
 
   destroy(): void {
     this.#discovery?.stop();
     this.group.destroy();
+    this.tell('poolClosed', {});
   }
 
   tryOpenVisit(visitor: VisitorInfo): Visit | undefined {
@@ -164,7 +169,6 @@ export class Servers extends Events<ServersEventMap> implements VisitSource, Tun
       // Nobody is left: whoever was held back is worth a try.
       if (this.#isLost()) for (const other of this.#entries) if (other !== entry) other.pool.hurry();
     });
-    pool.once('poolClosed', () => this.#entries.delete(entry));
     this.tell('serverAdded', entry);
     return pool;
   }
@@ -177,6 +181,14 @@ export class Servers extends Events<ServersEventMap> implements VisitSource, Tun
   /** Whether no server is connected, but for `except`. */
   #isLost(except?: ServerEntry): boolean {
     return this.entries.every((entry) => entry === except || entry.pool.idle + entry.pool.inUse === 0);
+  }
+
+  /** A server that its name does not have any more; those of a closing client stay for whoever asks. */
+  #left(server: string): void {
+    if (!this.ready) return;
+    for (const entry of this.#entries) {
+      if (entry.server === server && entry.pool.state === 'closed') this.#entries.delete(entry);
+    }
   }
 
   #update(nodes: readonly NodeSpec[]): void {

@@ -1,15 +1,23 @@
 /** The client's end of a tunnel: visits go out to the target here in a reverse one, and visitors come in in a forward one. */
 import * as v from 'valibot';
 import { InvalidOptionError, NoNodeError } from '../shared/errors.ts';
-import type { Address, HostAddress } from '../shared/net/address.ts';
-import { addressOption, listenOption } from '../shared/net/address-option.ts';
+import type { HostAddress } from '../shared/net/address.ts';
+import { listenOption } from '../shared/net/address-option.ts';
 import { checkOptions, instance } from '../shared/options.ts';
 import { STRATEGIES, type StrategyName } from '../shared/policy/strategy.ts';
 import { Entrance } from '../shared/tunnel/entrance.ts';
 import { Exit } from '../shared/tunnel/exit.ts';
 import type { VisitListener } from '../shared/tunnel/visit-pool.ts';
 import { Tunnel } from '../shared/tunnel/tunnel.ts';
-import { listenSchema, targetSchema, type TunnelOptions, tunnelOptions } from '../shared/tunnel/tunnel-options.ts';
+import {
+  exitTargets,
+  listenSchema,
+  refuseTargets,
+  type TargetOption,
+  targetSchema,
+  type TunnelOptions,
+  tunnelOptions,
+} from '../shared/tunnel/tunnel-options.ts';
 import type { ClientPool } from './client-pool.ts';
 import type { ClientPoolOptions } from './client-pool-options.ts';
 import { type ServerOption, Servers } from './servers.ts';
@@ -22,8 +30,8 @@ export interface TunnelClientOptions extends TunnelOptions {
   };
   /** Forward: which of several servers the next visitor goes to. Default `round-robin`. */
   readonly serverStrategy?: StrategyName;
-  /** Reverse: the service to expose, `host:port`, `3000` for a port of this machine, or `unix:/path`. */
-  readonly target?: string | Address;
+  /** Reverse: the service to expose, `host:port`, `3000` for a port of this machine, or `unix:/path`; or several. */
+  readonly target?: TargetOption;
   /** Forward: where visitors connect, `host:port`; port 0 takes a free one. */
   readonly local?: string | HostAddress;
 }
@@ -62,13 +70,11 @@ export class TunnelClient extends Tunnel {
     super(servers, 'client');
     this.servers = servers;
     if (target === undefined) {
+      refuseTargets(options.targets);
       const listen = listenOption('local', local as string | HostAddress);
       this.entrance = new Entrance({ ...checked, listen, reusePort: false }, servers, this);
     } else {
-      const exit = new Exit(
-        { ...checked, target: addressOption('target', target, { defaultHost: '127.0.0.1' }) },
-        this,
-      );
+      const exit = new Exit({ ...checked, ...exitTargets(target, checked.targets) }, this);
       this.exit = exit;
       onVisit = (visit) => exit.serve(visit);
     }

@@ -2,13 +2,21 @@
 import type { Socket } from 'node:net';
 import * as v from 'valibot';
 import { InvalidOptionError } from '../shared/errors.ts';
-import type { Address, HostAddress } from '../shared/net/address.ts';
-import { addressOption, listenOption } from '../shared/net/address-option.ts';
+import type { HostAddress } from '../shared/net/address.ts';
+import { listenOption } from '../shared/net/address-option.ts';
 import { checkOptions, instance } from '../shared/options.ts';
 import { Entrance } from '../shared/tunnel/entrance.ts';
 import { Exit } from '../shared/tunnel/exit.ts';
 import { Tunnel } from '../shared/tunnel/tunnel.ts';
-import { listenSchema, targetSchema, type TunnelOptions, tunnelOptions } from '../shared/tunnel/tunnel-options.ts';
+import {
+  exitTargets,
+  listenSchema,
+  refuseTargets,
+  type TargetOption,
+  targetSchema,
+  type TunnelOptions,
+  tunnelOptions,
+} from '../shared/tunnel/tunnel-options.ts';
 import type { VisitorInfo } from '../shared/tunnel/visit-pool.ts';
 import type { ServerPool } from './server-pool.ts';
 
@@ -18,8 +26,11 @@ export interface TunnelServerOptions extends TunnelOptions {
   readonly pool: ServerPool;
   /** Reverse: where visitors connect, `host:port`; port 0 takes a free one. */
   readonly public?: string | HostAddress;
-  /** Forward: the service that the clients' visitors reach, `host:port`, `3000` for a port of this machine, or `unix:/path`. */
-  readonly target?: string | Address;
+  /**
+   * Forward: the service that the clients' visitors reach, `host:port`, `3000` for a port of this machine, or
+   * `unix:/path`; or several of them.
+   */
+  readonly target?: TargetOption;
   /** Lets other processes listen on the same port, where Node can (22.12 and later); the system spreads visitors. */
   readonly reusePort?: boolean;
   /**
@@ -58,13 +69,11 @@ export class TunnelServer extends Tunnel {
     const opener = target === undefined ? 'server' : 'client';
     if (pool.opener !== opener) throw new InvalidOptionError('pool', `wants the opener '${opener}' for this flow`);
     if (target === undefined) {
+      refuseTargets(options.targets);
       const listen = listenOption('public', checked.public as string | HostAddress);
       this.entrance = new Entrance({ ...checked, listen }, pool, this);
     } else {
-      const exit = new Exit(
-        { ...checked, target: addressOption('target', target, { defaultHost: '127.0.0.1' }) },
-        this,
-      );
+      const exit = new Exit({ ...checked, ...exitTargets(target, checked.targets) }, this);
       this.exit = exit;
       pool.onVisit = (visit) => exit.serve(visit);
     }

@@ -82,6 +82,40 @@ const misuses: readonly Misuse[] = [
     args: [...SERVER, '--allow', '10.0.0.0/64'],
     says: /--allow.*10\.0\.0\.0\/64/,
   },
+  {
+    title: 'one of several targets that is none',
+    args: ['client', '--server', '127.0.0.1:7000', '--target', '3000,nowhere'],
+    says: /--target: "nowhere" has no port/,
+  },
+  {
+    title: 'a target twice, in the environment',
+    args: ['client', '--server', '127.0.0.1:7000'],
+    env: { POOLD_TARGET: '3000, 127.0.0.1:3000' },
+    says: /POOLD_TARGET: 127\.0\.0\.1:3000 is given twice/,
+  },
+  {
+    title: 'a check of targets that is none',
+    args: [...CLIENT, '--target-check', 'http://a/b'],
+    says: /--target-check/,
+  },
+  { title: 'a path with a space', args: [...CLIENT, '--target-check', 'http:/a b'], says: /--target-check: .*path/ },
+  { title: 'a target strategy that is none', args: [...CLIENT, '--target-strategy', 'random'], says: /round-robin/ },
+  {
+    title: 'too many connections kept ready',
+    args: [...CLIENT, '--target-warm', '9999'],
+    says: /--target-warm: wants a whole number from 0 to 1024/,
+  },
+  {
+    title: 'no failed check for down',
+    args: CLIENT,
+    env: { POOLD_TARGET_CHECK_FALL: '0' },
+    says: /POOLD_TARGET_CHECK_FALL: wants/,
+  },
+  {
+    title: 'connections kept ready to no target',
+    args: [...SERVER, '--target-warm', '2'],
+    says: /--target-warm: has no effect without a target/,
+  },
   { title: 'an empty token by flag', args: [...SERVER, '--token', ''], says: /--token.*empty/ },
   { title: 'an empty token by environment', args: SERVER, env: { POOLD_TOKEN: '' }, says: /POOLD_TOKEN: is empty/ },
   {

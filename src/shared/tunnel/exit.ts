@@ -1,70 +1,147 @@
-/** Where visits come out: each is connected to the target. */
+/** Where visits come out: each is connected to a target. */
 import type { Clock } from '../clock.ts';
-import type { Address } from '../net/address.ts';
-import { Relay } from '../relay/relay.ts';
+import { Relay, type RelayEnd } from '../relay/relay.ts';
 import { StallWatch } from '../relay/stall-watch.ts';
 import type { Visit } from '../session/visit.ts';
 import { ResetCode } from '../wire/frame.ts';
 import { Crowd } from './crowd.ts';
-import { connectTarget } from './target.ts';
+import { connectTarget, type TargetConnection } from './target.ts';
+import { type SearchOwner, TargetSearch } from './target-search.ts';
+import { type Target, Targets, type TargetsOwner, type TargetsSetup, type TargetStats } from './targets.ts';
 import type { Tunnel } from './tunnel.ts';
+import type { WarmConnection } from './warm-sockets.ts';
 
-export interface ExitOptions {
-  readonly target: Address;
-  readonly connectTimeoutMs: number;
+export interface ExitOptions extends TargetsSetup {
   readonly stallTimeoutMs: number;
   readonly clock: Clock;
 }
 
-export class Exit {
+export class Exit implements SearchOwner, TargetsOwner {
   readonly #options: ExitOptions;
   readonly #tunnel: Tunnel;
+  readonly #targets: Targets;
   readonly #stallWatch: StallWatch;
-  readonly #relays = new Crowd<Relay>();
+  readonly #visits = new Crowd<Relay | TargetSearch>();
 
   constructor(options: ExitOptions, tunnel: Tunnel) {
     this.#options = options;
     this.#tunnel = tunnel;
+    this.#targets = new Targets(options, this);
     this.#stallWatch = new StallWatch(options.clock, options.stallTimeoutMs);
   }
 
   /** Visits that are on. */
   get visits(): number {
-    return this.#relays.size;
+    return this.#visits.size;
+  }
+
+  /** The targets' numbers, a snapshot. */
+  targetStats(): readonly TargetStats[] {
+    return this.#targets.stats();
+  }
+
+  /** Begins to check the targets, and to keep connections to them ready. */
+  start(): void {
+    this.#targets.start();
+  }
+
+  /** Ends what {@link start} began; visits go on. */
+  stop(): void {
+    this.#targets.stop();
   }
 
   /** Connects a visit that the other side has opened. */
   serve(visit: Visit): void {
-    const { target: address, clock, connectTimeoutMs } = this.#options;
-    const startedAt = clock.now();
-    const target = connectTarget(address, connectTimeoutMs, clock, () => visit.accept());
-    const { remote } = visit.info;
-    const id = visit.connectionId;
-    const relay = new Relay({
-      socket: target.socket,
-      visit,
-      brokenCode: (error) => target.codeOf(error),
-      stalledCode: ResetCode.stalled,
-      stallWatch: this.#stallWatch,
-      onEnd: (reason, error) => {
-        this.#relays.delete(relay);
-        if (!this.#tunnel.heard('visitClosed')) return;
-        const { bytesIn, bytesOut } = visit;
-        const durationMs = clock.now() - startedAt;
-        this.#tunnel.tell('visitClosed', { remote, id, bytesIn, bytesOut, durationMs, reason, error });
-      },
-    });
-    this.#relays.add(relay);
-    if (this.#tunnel.heard('visitOpened')) this.#tunnel.tell('visitOpened', { remote, id, waitedMs: 0 });
+    const target = this.#targets.first();
+    const ready = target.enter();
+    if (ready !== undefined) this.#goOn(visit, target, ready, this.#options.clock.now());
+    else if (target === this.#targets.only) this.#dial(visit, target);
+    else this.#search(visit, target);
+    if (!this.#tunnel.heard('visitOpened')) return;
+    this.#tunnel.tell('visitOpened', { remote: visit.info.remote, id: visit.connectionId, waitedMs: 0 });
   }
 
   /** Resolves when no visit is on, or after `graceMs`. */
   empty(graceMs: number): Promise<void> {
-    return this.#relays.empty(this.#options.clock, graceMs);
+    return this.#visits.empty(this.#options.clock, graceMs);
   }
 
   /** Breaks off the visits that are still on. */
   abort(reason: string): void {
-    for (const relay of this.#relays.all()) relay.abort(ResetCode.internal, reason);
+    for (const visit of this.#visits.all()) visit.abort(ResetCode.internal, reason);
+  }
+
+  /** @internal */
+  onFound(search: TargetSearch, target: Target, found: WarmConnection): void {
+    search.tell(this.#goOn(search.visit, target, found, search.startedAt));
+    this.#visits.delete(search);
+  }
+
+  /** @internal */
+  onLost(search: TargetSearch, end: RelayEnd, error: Error | undefined): void {
+    this.#visits.delete(search);
+    this.#tellClosed(search.visit, search.startedAt, end, error);
+  }
+
+  /** @internal */
+  onTargetDown(target: string, error: Error): void {
+    this.#tunnel.tell('targetDown', { target, error });
+  }
+
+  /** @internal */
+  onTargetUp(target: string): void {
+    this.#tunnel.tell('targetUp', { target });
+  }
+
+  /** To the only target: what the visitor says waits in the socket until it is connected. */
+  #dial(visit: Visit, target: Target): void {
+    const { clock, connectTimeoutMs } = this.#options;
+    const startedAt = clock.now();
+    const connection = connectTarget(target.address, connectTimeoutMs, clock, () => {
+      target.reached();
+      visit.accept();
+    });
+    this.#relay(visit, target, connection, startedAt);
+  }
+
+  #search(visit: Visit, target: Target): void {
+    const { clock, connectTimeoutMs } = this.#options;
+    const search = new TargetSearch(visit, this.#targets, connectTimeoutMs, clock, this);
+    this.#visits.add(search);
+    search.start(target);
+  }
+
+  /** The target is connected, and may have said something already. */
+  #goOn(visit: Visit, target: Target, { connection, banner }: WarmConnection, startedAt: number): Relay {
+    visit.accept();
+    for (const chunk of banner) visit.write(chunk);
+    return this.#relay(visit, target, connection, startedAt);
+  }
+
+  #relay(visit: Visit, target: Target, connection: TargetConnection, startedAt: number): Relay {
+    const relay = new Relay({
+      socket: connection.socket,
+      visit,
+      brokenCode: (error) => connection.codeOf(error),
+      stalledCode: ResetCode.stalled,
+      stallWatch: this.#stallWatch,
+      onEnd: (end, error) => {
+        this.#visits.delete(relay);
+        // A visitor who leaves before it is connected, or a shutdown, says nothing about the target.
+        if (end === 'broken' && error !== undefined && !connection.connected) target.unreached(error);
+        target.leave();
+        this.#tellClosed(visit, startedAt, end, error);
+      },
+    });
+    this.#visits.add(relay);
+    return relay;
+  }
+
+  #tellClosed(visit: Visit, startedAt: number, reason: RelayEnd, error: Error | undefined): void {
+    if (!this.#tunnel.heard('visitClosed')) return;
+    const { bytesIn, bytesOut, connectionId: id } = visit;
+    const { remote } = visit.info;
+    const durationMs = this.#options.clock.now() - startedAt;
+    this.#tunnel.tell('visitClosed', { remote, id, bytesIn, bytesOut, durationMs, reason, error });
   }
 }

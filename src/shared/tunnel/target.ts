@@ -8,6 +8,8 @@ import { ResetCode } from '../wire/frame.ts';
 /** A connection to the target under way. Bytes may be written at once; they are sent when it is connected. */
 export interface TargetConnection {
   readonly socket: Socket;
+  /** Whether the target has accepted. */
+  readonly connected: boolean;
   /** The RESET code for an end by this error: why the target was not reached, or that it broke off. */
   codeOf(error: Error | undefined): number;
 }
@@ -22,7 +24,9 @@ export function connectTarget(
   const socket = connect({ ...address, ...SOCKET_OPTIONS });
   let connected = false;
   const timer = clock.setTimeout(() => {
-    socket.destroy(new TargetError(`the target ${formatAddress(address)} did not answer within ${timeoutMs} ms`));
+    socket.destroy(
+      new TargetError(`the target ${formatAddress(address)} did not answer within ${Math.round(timeoutMs)} ms`),
+    );
   }, timeoutMs);
   socket.once('connect', () => {
     connected = true;
@@ -30,7 +34,13 @@ export function connectTarget(
     onConnected();
   });
   socket.once('close', () => clock.clearTimeout(timer));
-  return { socket, codeOf: (error) => (connected ? ResetCode.targetReset : failureCode(error)) };
+  return {
+    socket,
+    get connected() {
+      return connected;
+    },
+    codeOf: (error) => (connected ? ResetCode.targetReset : failureCode(error)),
+  };
 }
 
 function failureCode(error: NodeJS.ErrnoException | undefined): number {

@@ -2,11 +2,13 @@ import { Events } from '../events.ts';
 import type { HostAddress } from '../net/address.ts';
 import type { Entrance } from './entrance.ts';
 import type { Exit } from './exit.ts';
+import type { TargetStats } from './targets.ts';
 import type { VisitEventMap } from './visit-events.ts';
 
 /** The connections under a tunnel. */
 export interface TunnelPool {
   readonly ready: boolean;
+  once(event: 'poolClosed', listener: () => void): unknown;
   start(): Promise<void>;
   close(options: { graceMs: number }): Promise<void>;
   destroy(): void;
@@ -26,6 +28,8 @@ export abstract class Tunnel extends Events<VisitEventMap> implements AsyncDispo
     super('tunnel');
     this.#connections = connections;
     this.#side = side;
+    // Also when somebody destroys it.
+    connections.once('poolClosed', () => this.exit?.stop());
   }
 
   /** Where visitors connect; undefined where they do not come in, and before {@link start}. */
@@ -38,6 +42,11 @@ export abstract class Tunnel extends Events<VisitEventMap> implements AsyncDispo
     return this.entrance?.visitors ?? this.exit?.visits ?? 0;
   }
 
+  /** The numbers of each target, a snapshot; empty where visits come in. */
+  targetStats(): readonly TargetStats[] {
+    return this.exit?.targetStats() ?? [];
+  }
+
   /**
    * Starts the pool, then lets visitors in.
    *
@@ -47,8 +56,9 @@ export abstract class Tunnel extends Events<VisitEventMap> implements AsyncDispo
     try {
       await this.#connections.start();
       if (this.#connections.ready) await this.entrance?.open();
+      if (this.#connections.ready) this.exit?.start();
       // Closed in the meantime.
-      if (!this.#connections.ready) this.entrance?.shut();
+      else this.entrance?.shut();
     } catch (error) {
       this.#connections.destroy();
       throw error;
@@ -59,6 +69,7 @@ export abstract class Tunnel extends Events<VisitEventMap> implements AsyncDispo
   async close({ graceMs = DEFAULT_GRACE_MS }: { graceMs?: number } = {}): Promise<void> {
     const { entrance, exit } = this;
     entrance?.shut();
+    exit?.stop();
     // Together: the other side hears at once that no new visit comes, and a socket's last bytes may outlast its visit.
     await Promise.all([this.#connections.close({ graceMs }), entrance?.empty(graceMs), exit?.empty(graceMs)]);
     (entrance ?? exit)?.abort(`the ${this.#side} is shutting down`);

@@ -1,4 +1,4 @@
-/** What both ends of a tunnel tell about visits. */
+/** What both ends of a tunnel tell about visits, and about targets. */
 import type { PooldError } from '../errors.ts';
 import type { RelayEnd } from '../relay/relay.ts';
 
@@ -33,9 +33,23 @@ export interface VisitRefusedEvent {
   readonly error: unknown;
 }
 
+/** A target fails: visits go to the others, if there are any. `target` is its address. */
+export interface TargetDownEvent {
+  readonly target: string;
+  /** How it failed last. */
+  readonly error: Error;
+}
+
+/** A target that was down takes visits again. */
+export interface TargetUpEvent {
+  readonly target: string;
+}
+
 export interface VisitEventMap {
   visitOpened: [VisitOpenedEvent];
   visitClosed: [VisitClosedEvent];
   visitRefused: [VisitRefusedEvent];
+  targetDown: [TargetDownEvent];
+  targetUp: [TargetUpEvent];
   fault: [{ readonly error: PooldError }];
 }
