@@ -27,8 +27,8 @@ export interface GroupHealthOptions<P> {
 /** Options of a {@link PoolGroup}. `create` is required. */
 export interface PoolGroupOptions<T extends PoolConnection, P extends NodePool<T>> {
   /**
-   * Makes the pool of a node; the group starts and closes it. The breaker counts what `executeOnAny` runs; whoever knows
-   * more, for instance of dials, may tell it `succeeded` and `failed`.
+   * Makes the pool of a node; the group starts and closes it. The breaker counts what `executeOnAny` runs; whoever sees
+   * more may tell it `succeeded` and `failed`. Dials need not be told: a node without connections is passed over anyway.
    */
   readonly create: (node: NodeSpec, breaker: Breaker) => P & NodePool<T>;
   /** For events and errors. Default `group`. */

@@ -120,7 +120,7 @@ export class Members<T extends PoolConnection, P extends NodePool<T>> {
     const pool = create(spec, breaker);
     const node = new GroupNode<T, P>(spec, pool, breaker, clock);
     if (health !== undefined) {
-      const { check = connectionCanBeHad } = health;
+      const { timeoutMs, check = (_, signal) => connectionCanBeHad(pool, signal, timeoutMs) } = health;
       node.check = new HealthCheck({
         ...health,
         node: spec.name,
@@ -170,8 +170,9 @@ export class Members<T extends PoolConnection, P extends NodePool<T>> {
   }
 
   #judged(node: GroupNode<T, P>, healthy: boolean, error: unknown): void {
+    if (node.state !== 'ready') return;
     if (!healthy) node.remember(error);
-    if (node.healthy === healthy || node.state !== 'ready') return;
+    if (node.healthy === healthy) return;
     node.healthy = healthy;
     const about = { group: this.#options.name, node: node.name };
     if (healthy) this.#owner.tell('nodeHealthy', about);

@@ -195,6 +195,21 @@ test('a service that fails, or is said to be closed, keeps its hosts; one whose 
   t.is(found.discovery.addresses.length, 2);
 });
 
+test('a host that a service no longer names is forgotten', async (t) => {
+  const both = srv('_poold._tcp.test', ['one.test', 7000, 1], ['two.test', 7000, 2]);
+  const hosts = { ...a('one.test', 5, '10.0.0.1'), ...a('two.test', 5, '10.0.0.2') };
+  await using found = await discover({ ...both, ...hosts }, ['srv:_poold._tcp.test']);
+  found.discovery.start();
+  await found.looked();
+  found.dns.zone = { ...srv('_poold._tcp.test', ['one.test', 7000, 1]), ...hosts };
+  await found.time.advance(5000);
+  await until(() => found.told.length === 2, 'the change is told');
+  found.dns.zone = { ...both, ...hosts, 'A two.test': 'SERVFAIL' };
+  await found.time.advance(5000);
+  await until(() => found.faults.length > 0, 'the failure is told');
+  t.deepEqual(found.told, ['10.0.0.1:7000 10.0.0.2:7000', '10.0.0.1:7000']);
+});
+
 test('a resolver that tells the TTL of a service is listened to', async (t) => {
   const time = manualClock();
   let asked = 0;

@@ -76,15 +76,24 @@ const defaults: [what: string, prepare: (pool: FakePool) => void, healthy: boole
     true,
   ],
   ['whose connections are dialled when somebody waits', fillOnDemand, true],
+  ['that gets some that only the other side opens on', passiveOnDemand, true],
   ['that has none, and gets none', () => undefined, false],
 ];
 
+function passiveOnDemand(pool: FakePool): void {
+  const acquire = pool.acquire.bind(pool);
+  pool.acquire = (options) => {
+    queueMicrotask(() => pool.put('p', new FakeConnection('p'), { passive: true }));
+    return acquire(options);
+  };
+}
+
 for (const [what, prepare, expected] of defaults) {
   test(`by default a node ${what} is ${expected ? 'healthy' : 'unhealthy'}`, async (t) => {
-    const { group, pool, time } = groupOf({ nodes: { a: 0 }, healthCheck: EACH_SECOND });
+    const { group, pool, time } = groupOf({ nodes: { a: 0 }, healthCheck: { ...EACH_SECOND, fall: 1 } });
     prepare(pool('a'));
     await group.start();
-    await time.advance(1600);
+    await time.advance(600);
     t.deepEqual([group.nodes[0]?.healthy, pool('a').waiting], [expected, 0]);
     group.destroy();
   });
@@ -95,9 +104,7 @@ test('the default check gives its connection back, and says what it waited for i
   const heard = hear(group);
   await group.start();
   await time.advance(600);
-  t.deepEqual(heard, [
-    'a unhealthy: node a has not passed its health check within 100 ms; look after it, or raise timeoutMs',
-  ]);
+  t.regex(heard.join(), /^a unhealthy: no idle connection after 90 ms: 0 idle, 0 in use, 0 being dialled/);
   await time.advance(950);
   t.is(pool('a').waiting, 1);
   pool('a').fill();
@@ -157,11 +164,11 @@ test('the first checks of many nodes are spread over an interval, and their rhyt
   made.group.destroy();
 });
 
-test('a node that leaves is not checked any more, and a check under way is aborted', async (t) => {
+test('a node that leaves is not checked any more, and a check under way is aborted, whatever it makes of it', async (t) => {
   const signals: AbortSignal[] = [];
   const check = (_: FakePool, signal: AbortSignal): Promise<void> => {
     signals.push(signal);
-    return new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason as Error)));
+    return new Promise(() => undefined);
   };
   const { group, time } = groupOf({ nodes: { a: 1 }, healthCheck: { ...EACH_SECOND, fall: 1, check } });
   const heard = hear(group);

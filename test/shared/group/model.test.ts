@@ -281,7 +281,7 @@ test('whatever happens in whatever order: no lease is lost, no node that leaves 
         if (group.waiting + group.nodes.length + time.timers > 0) throw new Error('something is left after the end');
       },
     ),
-    { numRuns: 500 },
+    { numRuns: 300 },
   );
   t.pass();
 });
