@@ -166,6 +166,23 @@ test('a target that is silent leaves time for the next, within the connect timeo
   t.is(await answer, 'hello');
 });
 
+test('without checks, one visitor at a time tries a target that is down', async (t) => {
+  await using silent = await startSilentTarget();
+  await using target = await startTarget(echo);
+  const { pair, time, at } = await startTimed([silent.port, target.port], { strategy: 'failover' });
+  await using _ = pair;
+  for (const pauseMs of [0, 1000]) {
+    await time.advance(pauseMs);
+    const first = ask(pair.visit(), 'first');
+    await at('1 0');
+    if (pauseMs > 0) t.is(await ask(pair.visit(), 'second'), 'second');
+    await at('1 0');
+    await time.advance(450);
+    t.is(await first, 'first');
+    await at('0 0');
+  }
+});
+
 test('when no target answers in time the visitor is reset, and hears why', async (t) => {
   await using one = await startSilentTarget();
   await using two = await startSilentTarget();
