@@ -225,6 +225,19 @@ test('targets that are down take no time from the one that is up, and are not bl
   );
 });
 
+test('a target that breaks a visit off is not down for it', async (t) => {
+  await using target = await startTarget((socket) => socket.once('data', () => socket.resetAndDestroy()));
+  for (const ports of [[target.port], [target.port, await freePort()]]) {
+    await using pair = await startTargets(ports);
+    const visitor = pair.visit();
+    visitor.write('hello');
+    await once(visitor, 'error');
+    await until(() => pair.client.visits === 0, 'the visit is over');
+    const [{ up, inUse, total, failed } = {} as never] = pair.client.targetStats();
+    t.deepEqual([up, inUse, total, failed], [true, 0, 1, 0]);
+  }
+});
+
 test('when all targets are down they are tried anyway, in order', async (t) => {
   const ports = [await freePort(), await freePort()];
   await using pair = await startTargets(ports, { check: 'tcp', checkIntervalMs: 60_000, fall: 1 });
