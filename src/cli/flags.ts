@@ -175,7 +175,7 @@ export const TUNNEL_SERVER_FLAGS = {
     flags: '--target <address>',
     help:
       'with --flow forward: the service that visitors of the clients reach: host:port, 3000 for a port of this machine, ' +
-      'or unix:/path; several are separated by commas (so no path may have one), or by repeating it',
+      'or unix:/path; for several repeat it, or separate them by commas (which no path may have)',
     repeatable: true,
   },
   connectTimeoutMs: CONNECT_TIMEOUT,
@@ -277,8 +277,8 @@ export const TUNNEL_CLIENT_FLAGS = {
   target: {
     flags: '--target <address>',
     help:
-      'the service to expose: host:port, 3000 for a port of this machine, or unix:/path; several are separated by ' +
-      'commas (so no path may have one), or by repeating it',
+      'the service to expose: host:port, 3000 for a port of this machine, or unix:/path; for several repeat it, or ' +
+      'separate them by commas (which no path may have)',
     repeatable: true,
   },
   serverStrategy: {

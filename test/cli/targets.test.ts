@@ -57,3 +57,21 @@ test('two targets, one killed and brought back between visits: no visitor is los
   t.is(client.output.match(/the target is (down|up)/g)?.length, 2, client.output);
   for (const { output } of [other, again, client, server]) t.false(output.includes(SECRET));
 });
+
+test('a server of a forward tunnel says which target is down, and serves by the other', async (t) => {
+  const file = await textFile(t, SECRET);
+  const at = await ports();
+  const [portA, portB] = [await freePort(), await freePort()];
+  await using other = await startNamed('b', portB);
+  const targets = ['--target', `${portA},${portB}`, '--target-strategy', 'failover', '--target-check', 'off'];
+  const listen = `127.0.0.1:${at.listen}`;
+  await using server = startCli(['server', '--listen', listen, '--flow', 'forward', ...targets, '--token-file', file]);
+  await server.printed(/listening/);
+  const local = ['--flow', 'forward', '--local', `127.0.0.1:${at.visitors}`];
+  await using client = startCli(['client', '--server', listen, ...local, '--token-file', file, '--min', '4']);
+  await client.printed(/"warm"/);
+  t.is(await ask(connect({ port: at.visitors, host: '127.0.0.1', allowHalfOpen: true }), 'hello'), 'b hello');
+  const [line] = await server.printed(/.*the target is down: connect ECONNREFUSED.*/);
+  t.is((JSON.parse(line) as { target: string }).target, `127.0.0.1:${portA}`);
+  t.false((server.output + client.output + other.output).includes(SECRET));
+});

@@ -96,7 +96,7 @@ const misuses: readonly Misuse[] = [
   {
     title: 'a check of targets that is none',
     args: [...CLIENT, '--target-check', 'http://a/b'],
-    says: /--target-check/,
+    says: /--target-check.*neither off, tcp nor/,
   },
   { title: 'a path with a space', args: [...CLIENT, '--target-check', 'http:/a b'], says: /--target-check: .*path/ },
   { title: 'a target strategy that is none', args: [...CLIENT, '--target-strategy', 'random'], says: /round-robin/ },

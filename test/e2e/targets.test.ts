@@ -166,6 +166,23 @@ test('a target that is silent leaves time for the next, within the connect timeo
   t.is(await answer, 'hello');
 });
 
+test('without checks, one visitor at a time tries a target that is down', async (t) => {
+  await using silent = await startSilentTarget();
+  await using target = await startTarget(echo);
+  const { pair, time, at } = await startTimed([silent.port, target.port], { strategy: 'failover' });
+  await using _ = pair;
+  for (const pauseMs of [0, 1000]) {
+    await time.advance(pauseMs);
+    const first = ask(pair.visit(), 'first');
+    await at('1 0');
+    if (pauseMs > 0) t.is(await ask(pair.visit(), 'second'), 'second');
+    await at('1 0');
+    await time.advance(450);
+    t.is(await first, 'first');
+    await at('0 0');
+  }
+});
+
 test('when no target answers in time the visitor is reset, and hears why', async (t) => {
   await using one = await startSilentTarget();
   await using two = await startSilentTarget();
@@ -206,6 +223,19 @@ test('targets that are down take no time from the one that is up, and are not bl
     pair.client.targetStats().map(({ total }) => total),
     [1, 0, 0],
   );
+});
+
+test('a target that breaks a visit off is not down for it', async (t) => {
+  await using target = await startTarget((socket) => socket.once('data', () => socket.resetAndDestroy()));
+  for (const ports of [[target.port], [target.port, await freePort()]]) {
+    await using pair = await startTargets(ports);
+    const visitor = pair.visit();
+    visitor.write('hello');
+    await once(visitor, 'error');
+    await until(() => pair.client.visits === 0, 'the visit is over');
+    const [{ up, inUse, total, failed } = {} as never] = pair.client.targetStats();
+    t.deepEqual([up, inUse, total, failed], [true, 0, 1, 0]);
+  }
 });
 
 test('when all targets are down they are tried anyway, in order', async (t) => {

@@ -124,7 +124,6 @@ export class TargetSearch implements RelayHandler {
   }
 
   #lose(end: RelayEnd, error: Error | undefined): void {
-    if (this.#over) return;
     this.#over = true;
     this.#dial?.target.leave();
     this.#dial?.connection.socket.destroy();

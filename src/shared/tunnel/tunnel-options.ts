@@ -43,7 +43,7 @@ export interface TargetsOptions {
   readonly fall?: number;
   /** Connections to each target that are kept ready, each for one visit. Default 0. */
   readonly warm?: number;
-  /** A connection that was kept ready for so long is replaced, ms. Default 30000. */
+  /** A connection that was kept ready for so long is replaced, ms, at least 2000. Default 30000. */
   readonly warmIdleMs?: number;
 }
 
@@ -77,7 +77,7 @@ const targetsSchema = v.strictObject({
   rise: v.optional(wholeNumber(1), 2),
   fall: v.optional(wholeNumber(1), 3),
   warm: v.optional(wholeNumber(0, MAX_WARM), 0),
-  warmIdleMs: v.optional(milliseconds(1), 30_000),
+  warmIdleMs: v.optional(milliseconds(2000), 30_000),
 });
 
 export const tunnelOptions = {

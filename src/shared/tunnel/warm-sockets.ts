@@ -22,7 +22,7 @@ const MAX_BANNER_BYTES = 64 * 1024;
 export interface WarmRules {
   /** Connections kept ready. */
   readonly count: number;
-  /** One that was not used for so long is replaced, ms: who is in between may have forgotten it. */
+  /** One that was not used for so long is replaced, ms, at least 2000: who is in between may have forgotten it. */
   readonly idleMs: number;
   readonly connectTimeoutMs: number;
   readonly clock: Clock;
@@ -155,25 +155,17 @@ export class WarmSockets {
 
   #keep(connection: TargetConnection): void {
     const { idleMs, clock, random } = this.#rules;
-    const waiting = new Waiting(connection, clock.now(), (lost) => this.#lose(lost));
-    const expire = (): void => {
-      this.#backoff.reset();
-      this.#replace(waiting);
-    };
-    waiting.timer = clock.setTimeout(expire, idleMs * (1 - random() * SPREAD));
+    const waiting = new Waiting(connection, clock.now(), (lost) => this.#leave(lost));
+    waiting.timer = clock.setTimeout(() => this.#leave(waiting), idleMs * (1 - random() * SPREAD));
     this.#ready.push(waiting);
   }
 
-  /** The target has closed it, or it broke. */
-  #lose(waiting: Waiting): void {
-    if (this.#rules.clock.now() - waiting.since < SHORT_LIFE_MS) this.#rest();
-    else this.#backoff.reset();
-    this.#replace(waiting);
-  }
-
-  #replace(waiting: Waiting): void {
+  /** Its time is over, the target has closed it, or it broke. */
+  #leave(waiting: Waiting): void {
     this.#ready = this.#ready.filter((other) => other !== waiting);
     this.#close(waiting);
+    if (this.#rules.clock.now() - waiting.since < SHORT_LIFE_MS) this.#rest();
+    else this.#backoff.reset();
     this.#fill();
   }
 

@@ -43,7 +43,7 @@ const mistakes: readonly (readonly [title: string, options: object, option: stri
   ['up after no check', { targets: { rise: 0 } }, 'targets.rise', /at least 1/],
   ['down after no check', { targets: { fall: 0 } }, 'targets.fall', /at least 1/],
   ['too many kept ready', { targets: { warm: 5000 } }, 'targets.warm', /from 0 to 1024/],
-  ['kept ready for no time', { targets: { warmIdleMs: 0 } }, 'targets.warmIdleMs', /ms from 1/],
+  ['kept ready for no time', { targets: { warmIdleMs: 1 } }, 'targets.warmIdleMs', /ms from 2000/],
 ];
 
 for (const [title, options, option, message] of mistakes) {

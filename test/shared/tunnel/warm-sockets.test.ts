@@ -12,7 +12,7 @@ import { until } from '../../helpers/events.ts';
 import { ask, readAll } from '../../helpers/pair.ts';
 import { freePort, startSilentTarget, startTarget, type Target } from '../../helpers/targets.ts';
 
-/** Connections kept ready for a target; dials may take 5 s, and pauses and lives are as long as they can be. */
+/** Connections kept ready for a target; dials may take 5 s, and lives are 30 s unless `random` says otherwise. */
 function keepWarm(t: ExecutionContext, to: number | Address, rules: Partial<WarmRules> = {}) {
   const time = manualClock();
   const heard: string[] = [];
@@ -76,29 +76,58 @@ test('few are dialled at once', async (t) => {
   t.is(time.timers, 1);
 });
 
-test('a target that refuses is dialled again after pauses that grow, and is kept warm once it is there', async (t) => {
+/** A target on a port of its own that may be gone. */
+async function startAt(port: number): Promise<{ accepted: Socket[]; stop(): void }> {
+  const accepted: Socket[] = [];
+  const server = createServer((socket) => accepted.push(socket.resume().on('error', () => {}))).listen(
+    port,
+    '127.0.0.1',
+  );
+  await once(server, 'listening');
+  const stop = (): void => {
+    server.close();
+    for (const socket of accepted) socket.destroy();
+  };
+  return { accepted, stop };
+}
+
+test('a target that refuses is dialled again after pauses that grow, until one has lived or was taken', async (t) => {
   const port = await freePort();
-  const { clock } = manualClock();
+  let now = 0;
   const pauses: number[] = [];
+  // Pauses are over at once; the limits of dials and the lives of connections never are.
   const hasty: Clock = {
-    ...clock,
+    now: () => now,
     setTimeout: (callback, delayMs) => {
-      // The others are the limits of the dials, and the lives of the connections.
-      if (delayMs === 5000 || delayMs === 30_000) return {};
+      if (delayMs === 5000 || delayMs > 29_970) return {};
       pauses.push(delayMs);
       return setImmediate(callback);
     },
     clearTimeout: (timer) => clearImmediate(timer as NodeJS.Immediate),
   };
-  const { heard, ready } = keepWarm(t, port, { count: 1, clock: hasty, random: () => 0.999 });
+  const { warm, heard, ready } = keepWarm(t, port, { count: 1, clock: hasty, random: () => 0.999, idleMs: 100_000 });
   await until(() => pauses.length >= 10, 'many dials have failed');
   t.deepEqual(pauses.slice(0, 10), [99, 199, 399, 799, 1598, 3196, 6393, 12_787, 25_574, 29_970]);
   t.regex(heard[0] ?? '', /ECONNREFUSED/);
-  const target = createServer((socket) => socket.resume().on('error', () => {})).listen(port, '127.0.0.1');
-  await once(target, 'listening');
-  await ready(1);
-  t.is(heard.at(-1), 'reached');
-  target.close();
+  const ends: readonly ((accepted: Socket[]) => Promise<unknown>)[] = [
+    async () => warm.take()?.connection.socket.destroy(),
+    async (accepted) => {
+      now += 1000;
+      accepted[0]?.end();
+    },
+  ];
+  for (const end of ends) {
+    const target = await startAt(port);
+    await ready(1);
+    await until(() => target.accepted.length === 1, 'it is accepted');
+    t.is(heard.at(-1), 'reached');
+    await end(target.accepted);
+    await until(() => target.accepted.length === 2 && warm.ready === 1, 'the next one is ready');
+    pauses.length = 0;
+    target.stop();
+    await until(() => pauses.length >= 3, 'dials fail again');
+    t.deepEqual(pauses.slice(0, 3), [99, 199, 399]);
+  }
 });
 
 test('what a target says first is kept for the visit that takes it', async (t) => {
