@@ -50,7 +50,7 @@ const SOCKETS: Readonly<Record<string, readonly string[]>> = {
     'shared/tls/modes.ts',
     'shared/tls/exporter.ts',
   ],
-  'node:http': ['client/http-proxy.ts'],
+  'node:http': ['client/http-proxy.ts', 'shared/tunnel/health-check.ts'],
   'node:https': ['client/http-proxy.ts'],
   'node:net': [
     'server/acceptor.ts',

@@ -163,11 +163,6 @@ const misuses: readonly Misuse[] = [
     args: [...CLIENT, '--proxy', 'socks5://proxy'],
     says: /--token-file: is missing, and 127\.0\.0\.1 is the proxy's own machine/,
   },
-  {
-    title: 'no TLS through a proxy that has it',
-    args: [...CLIENT, '--proxy', 'https://proxy', '--tls', '0'],
-    says: /--tls: 0 does not work/,
-  },
 ];
 
 for (const { title, args, env, says } of misuses) {
