@@ -12,6 +12,8 @@ export interface Timer {
 export interface Clock {
   /** Monotonic time, ms. Only differences mean anything. */
   now(): number;
+  /** The time of day, ms since 1970. It goes on while the machine sleeps, and somebody may set it, back too. */
+  wallNow(): number;
   /** Calls `callback` once after `delayMs`, unless cleared before. */
   setTimeout(callback: () => void, delayMs: number): Timer;
   clearTimeout(timer: Timer | undefined): void;
@@ -20,6 +22,30 @@ export interface Clock {
 /** The machine's own time. A delay beyond the longest that its timers keep is that long. */
 export const systemClock: Clock = {
   now: () => performance.now(),
+  wallNow: () => Date.now(),
   setTimeout: (callback, delayMs) => setTimeout(callback, Math.min(delayMs, MAX_DURATION_MS)),
   clearTimeout: (timer) => clearTimeout(timer as NodeJS.Timeout | undefined),
 };
+
+/**
+ * A timer this late, ms, says that the machine slept, the process was stopped, or somebody set the time. No healthy event
+ * loop is busy for so long, and it is less than the silence that the shortest keep-alive interval (1 s) forgives a peer:
+ * the server waits for two, and a client asks after 1.1 at most.
+ */
+const JUMP_MS = 500;
+
+/**
+ * A look at what has aged: calls `look` once after `delayMs`. `jumped` says that by one of the two times far more has
+ * passed (the monotonic one stands still while a Linux machine sleeps): what should have been heard meanwhile may wait
+ * unread, or its path may be gone. A time of day that is set back says nothing. Does not keep the process alive.
+ */
+export function lookLater(clock: Clock, delayMs: number, look: (jumped: boolean) => void): Timer {
+  const now = clock.now();
+  const wallNow = clock.wallNow();
+  const timer = clock.setTimeout(() => {
+    const passedMs = Math.max(clock.now() - now, clock.wallNow() - wallNow);
+    look(passedMs - delayMs >= JUMP_MS);
+  }, delayMs);
+  timer.unref?.();
+  return timer;
+}

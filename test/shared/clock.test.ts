@@ -1,5 +1,6 @@
 import test from 'ava';
-import { systemClock } from '../../src/shared/clock.ts';
+import { lookLater, systemClock } from '../../src/shared/clock.ts';
+import { manualClock } from '../helpers/clock.ts';
 
 test('a delay beyond the longest one of the machine does not end at once', async (t) => {
   const fired: string[] = [];
@@ -7,4 +8,28 @@ test('a delay beyond the longest one of the machine does not end at once', async
   await new Promise<void>((resolve) => void systemClock.setTimeout(resolve, 5));
   t.deepEqual(fired, []);
   for (const timer of endless) systemClock.clearTimeout(timer);
+});
+
+test('a look hears whether time has jumped, by either clock', async (t) => {
+  const time = manualClock();
+  const heard: boolean[] = [];
+  const look = (): void => void lookLater(time.clock, 1000, (jumped) => heard.push(jumped));
+  look();
+  await time.advance(1000);
+  look();
+  time.stop(1499);
+  look();
+  time.stop(1500);
+  look();
+  time.shiftWall(500);
+  await time.advance(1000);
+  look();
+  time.shiftWall(-3_600_000);
+  await time.advance(1000);
+  t.deepEqual(heard, [false, false, true, true, false]);
+});
+
+test('the machine’s own times are the monotonic one and the time of day', (t) => {
+  t.true(Math.abs(systemClock.wallNow() - Date.now()) < 60_000);
+  t.true(systemClock.now() <= performance.now());
 });

@@ -1,4 +1,4 @@
-import type { Clock, Timer } from '../clock.ts';
+import { type Clock, lookLater, type Timer } from '../clock.ts';
 
 /** Something that should move as long as it is blocked. */
 export interface Watched {
@@ -38,17 +38,18 @@ export class StallWatch {
   }
 
   #start(): Timer {
-    const timer = this.#clock.setTimeout(() => this.#look(), this.#timeoutMs / LOOKS);
-    timer.unref?.();
-    return timer;
+    return lookLater(this.#clock, this.#timeoutMs / LOOKS, (jumped) => {
+      this.#timer = this.#start();
+      this.#look(jumped);
+    });
   }
 
-  #look(): void {
-    this.#timer = this.#start();
+  /** @param jumped time has passed in which this process moved no byte: everybody's begins anew */
+  #look(jumped: boolean): void {
     const now = this.#clock.now();
     for (const [watched, seen] of [...this.#watched]) {
       const { progress } = watched;
-      if (progress === undefined || progress !== seen.progress) {
+      if (jumped || progress === undefined || progress !== seen.progress) {
         seen.progress = progress;
         seen.since = now;
       } else if (now - seen.since >= this.#timeoutMs) {

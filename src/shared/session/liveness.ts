@@ -1,5 +1,5 @@
 /** Proves idle sessions alive, or finds out that they are not (docs/protocol.md, "Liveness"). */
-import type { Clock, Timer } from '../clock.ts';
+import { type Clock, lookLater, type Timer } from '../clock.ts';
 import type { Session } from './session.ts';
 
 export interface LivenessOptions {
@@ -9,7 +9,10 @@ export interface LivenessOptions {
   /** How long the answer may take, ms; during a visit, where the answer stands behind the visit's bytes: 0 for ever. */
   readonly keepAliveTimeoutMs: number;
   readonly stallTimeoutMs: number;
-  /** `ping` asks and waits for the answer: the dialling side. `reap` waits twice as long, and asks only in a visit. */
+  /**
+   * `ping` asks and waits for the answer: the dialling side. `reap` waits twice as long, and asks only in a visit. After a
+   * jump of time both ask.
+   */
   readonly mode: 'ping' | 'reap';
   /** Random numbers in [0, 1). */
   readonly random: () => number;
@@ -76,21 +79,22 @@ export class Liveness {
 
   #start(): Timer {
     const period = Math.min(Math.max(this.#keepAliveMs / LOOKS, MIN_LOOK_MS), MAX_LOOK_MS);
-    const timer = this.#options.clock.setTimeout(() => {
+    return lookLater(this.#options.clock, period, (jumped) => {
       this.#timer = this.#start();
-      this.#look();
-    }, period);
-    timer.unref?.();
-    return timer;
+      this.#look(jumped);
+    });
   }
 
-  #look(): void {
+  /** @param jumped time has passed in which nothing could be heard: nobody is judged by it, and who is idle is asked */
+  #look(jumped: boolean): void {
     const now = this.#options.clock.now();
     for (const [session, watch] of [...this.#sessions]) {
       if (!owesAnswer(session, watch)) watch.askedAt = undefined;
+      else if (jumped) watch.askedAt = now;
       // A session that is not read, because its visit's receiver is slow, says nothing about its peer.
       if (session.paused || (session.visit !== undefined && session.unsent > 0)) continue;
-      this.#judge(session, watch, now);
+      if (jumped && session.visit === undefined) this.#ask(session, watch, now);
+      else this.#judge(session, watch, now);
     }
   }
 

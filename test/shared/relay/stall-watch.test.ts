@@ -51,3 +51,17 @@ test('zero switches it off', async (t) => {
   await time.advance(1e9);
   t.is(stuck.stalls, 0);
 });
+
+test('a stopped process moves no byte for anybody: what is blocked has its time anew', async (t) => {
+  const time = manualClock();
+  const watch = new StallWatch(time.clock, 8000);
+  const stuck = watched(5);
+  watch.add(stuck);
+  await time.advance(2000);
+  time.stop(60_000);
+  t.is(stuck.stalls, 0);
+  await time.advance(7000);
+  t.is(stuck.stalls, 0);
+  await time.advance(1000);
+  t.is(stuck.stalls, 1);
+});

@@ -186,3 +186,93 @@ test('without sessions there is no timer', (t) => {
   liveness.delete(session as unknown as Session);
   t.is(time.timers, 0);
 });
+
+test('a server that was stopped blames nobody for its own silence, and gives up who does not answer now', async (t) => {
+  const { time, liveness, add } = livenessOf({ mode: 'reap' });
+  const [session, deaf] = [add(), add()];
+  deaf.deaf = true;
+  await time.advance(20_000);
+  time.stop(2 * 30_000);
+  t.deepEqual([session.closedFor, deaf.closedFor], [undefined, undefined]);
+  t.deepEqual([session.asked, deaf.asked], [[80_000], [80_000]]);
+  await time.advance(5000);
+  t.deepEqual([session.closedFor, deaf.closedFor], [undefined, 'keep-alive-timeout']);
+  await time.advance(50_000);
+  t.is(session.closedFor, undefined);
+  liveness.stop();
+});
+
+for (const mode of ['ping', 'reap'] as const) {
+  test(`${mode}: after a sleep of the machine all idle sessions are asked at once, and the dead ones go in time`, async (t) => {
+    const { time, liveness, add } = livenessOf({ mode });
+    const [session, deaf] = [add(), add()];
+    deaf.deaf = true;
+    await time.advance(500);
+    time.shiftWall(3_600_000);
+    await time.advance(500);
+    t.deepEqual([session.asked, deaf.asked], [[1000], [1000]]);
+    await time.advance(4999);
+    t.is(deaf.closedFor, undefined);
+    await time.advance(1);
+    t.deepEqual([session.closedFor, deaf.closedFor], [undefined, 'keep-alive-timeout']);
+    liveness.stop();
+  });
+
+  test(`${mode}: an answer that was due while the process was stopped may come when it runs again`, async (t) => {
+    const { time, liveness, add } = livenessOf({ mode });
+    const session = add();
+    session.deaf = true;
+    liveness.suspect('one');
+    time.stop(60_000);
+    t.deepEqual([session.asked.length, session.closedFor], [2, undefined]);
+    await time.advance(4000);
+    session.lastHeardAt = time.clock.now();
+    await time.advance(10_000);
+    t.is(session.closedFor, undefined);
+    liveness.stop();
+  });
+
+  test(`${mode}: a time of day that is set back asks nobody and closes nobody`, async (t) => {
+    const { time, liveness, add } = livenessOf({ mode });
+    const session = add();
+    session.deaf = true;
+    await time.advance(500);
+    time.shiftWall(-3_600_000);
+    await time.advance(20_000);
+    t.deepEqual([session.asked, session.closedFor], [[], undefined]);
+    liveness.stop();
+  });
+
+  test(`${mode}: a visit is not asked for a jump’s sake, and what it owes begins anew`, async (t) => {
+    const { time, liveness, add } = livenessOf({ mode });
+    const [talking, silent] = [add(), add()];
+    talking.visit = {};
+    silent.visit = {};
+    silent.deaf = true;
+    await time.advance(59_000);
+    talking.lastHeardAt = time.clock.now();
+    await time.advance(1000);
+    t.deepEqual([talking.asked.length, silent.asked.length], [mode === 'ping' ? 1 : 0, 1]);
+    talking.asked = [];
+    talking.lastHeardAt = time.clock.now();
+    time.shiftWall(3_600_000);
+    await time.advance(1000);
+    t.deepEqual(talking.asked, []);
+    time.stop(600_000);
+    t.is(silent.closedFor, undefined);
+    await time.advance(599_000);
+    t.is(silent.closedFor, undefined);
+    await time.advance(1000);
+    t.is(silent.closedFor, 'keep-alive-timeout');
+    liveness.stop();
+  });
+}
+
+test('a loop that is busy for a moment asks nobody', async (t) => {
+  const { time, liveness, add } = livenessOf();
+  const session = add();
+  time.stop(1000 + 499);
+  await time.advance(10_000);
+  t.deepEqual(session.asked, []);
+  liveness.stop();
+});

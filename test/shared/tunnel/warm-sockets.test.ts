@@ -98,6 +98,7 @@ test('a target that refuses is dialled again after pauses that grow, until one h
   // Pauses are over at once; the limits of dials and the lives of connections never are.
   const hasty: Clock = {
     now: () => now,
+    wallNow: () => now,
     setTimeout: (callback, delayMs) => {
       if (delayMs === 5000 || delayMs > 29_970) return {};
       pauses.push(delayMs);
