@@ -47,6 +47,7 @@ onLinux('a worker that ends is started again, shows the same certificate, and ta
   const [, fingerprint = ''] = await server.printed(/"fingerprint":"([^"]+)"/);
   await using client = startCli(clientArgs(at, target.port, file, '--fingerprint', fingerprint));
   await client.printed(/"warm"/);
+  await server.printed(/(client joined.*){2}/s);
   const before = childrenOf(server);
   t.is(before.length, 2);
   process.kill(before[0] as number, 'SIGKILL');

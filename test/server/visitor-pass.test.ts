@@ -19,10 +19,10 @@ async function startPassing(t: ExecutionContext, serve: (socket: Socket) => void
   const remotes: string[] = [];
   let port = 0;
   const pair = await startPair({ target: target.port, client: { minCapacity: 1 } });
-  // Another process of the same server, without connections of its own.
+  // Another process of the same server, without connections of its own: its client makes no second one.
   const empty = await startPair({
     target: target.port,
-    client: { minCapacity: 1 },
+    client: { minCapacity: 1, maxCapacity: 1 },
     tunnelServer: {
       passOn: (socket, visitor) => {
         const onEnd = (end: string): void => void ends.push(end);
