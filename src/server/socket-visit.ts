@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 import { ReadMemory } from '../shared/net/read-memory.ts';
-import type { RelayHandler, RelayVisit } from '../shared/relay/relay.ts';
+import { breakOff, type RelayHandler, type RelayVisit } from '../shared/relay/relay.ts';
 
 /** A TCP connection in the place of a visit: a relay between two sockets. An abort is a reset, in both directions. */
 export class SocketVisit implements RelayVisit {
@@ -56,7 +56,7 @@ export class SocketVisit implements RelayVisit {
 
   reset(): void {
     this.#sentEnd = true;
-    this.#socket.resetAndDestroy();
+    breakOff(this.#socket);
   }
 
   pause(): void {

@@ -192,6 +192,11 @@ export class Relay implements RelayHandler, Watched {
 
 /** Closes a socket at once, with an abort that its other end can tell from an end where the kind of socket has one. */
 export function breakOff(socket: RelaySocket): void {
+  // While the end is on its way out a reset fails (EINVAL), and Node would never close the handle.
+  if (socket.writableEnded && !socket.writableFinished && socket.writableLength === 0) {
+    socket.destroy();
+    return;
+  }
   try {
     socket.resetAndDestroy?.();
   } catch {

@@ -104,6 +104,16 @@ test('a reset inside is passed out as an abort', async (t) => {
   t.deepEqual([visit.told, ends], [[], ['reset']]);
 });
 
+test('a reset right behind an end closes the socket, too', async (t) => {
+  const { visit, outside, ends } = await relayed();
+  outside.on('error', () => {}).resume();
+  visit.handler.onEnd();
+  visit.handler.onReset(new Error('reset'));
+  await until(() => ends.length === 1, 'the relay has ended');
+  t.deepEqual(ends, ['reset']);
+  outside.destroy();
+});
+
 test('a reset inside closes a unix socket, which knows no abort', async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'poold-'));
   t.teardown(() => rmSync(folder, { recursive: true }));
