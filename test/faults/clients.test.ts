@@ -42,8 +42,8 @@ test('one of two clients is killed: only its own visits are lost, the others and
     noticedMs.push(Math.round(performance.now() - killedAt));
     load.trouble = false;
     await load.answered(30);
+    // Under this load it may never have all its connections idle at once, and so never say that it is warm.
     victim = await pair.startClient(secondTarget.port);
-    await victim.printed(/"warm"/);
   }
   const tally = await load.stop();
   // Lost would be one that began after the server had noticed.
