@@ -3,6 +3,7 @@ import type { Clock } from '../shared/clock.ts';
 import { DialError, InvalidOptionError, PooldError, reasonOf } from '../shared/errors.ts';
 import { Events } from '../shared/events.ts';
 import { Discovery } from '../shared/group/discovery.ts';
+import type { NameResolver } from '../shared/group/name-lookup.ts';
 import type { NodeSpec } from '../shared/group/node.ts';
 import { PoolGroup } from '../shared/group/pool-group.ts';
 import { parseServerSpec } from '../shared/group/server-spec.ts';
@@ -34,6 +35,8 @@ export interface ServersOptions {
   /** What all pools have in common. */
   readonly pool: Omit<ClientPoolOptions<true>, 'dial' | 'breaker' | 'alone'>;
   readonly clock: Clock;
+  /** Who looks names up. Default: `node:dns`. */
+  readonly resolver?: NameResolver;
 }
 
 /** The pool of one server. */
@@ -63,10 +66,13 @@ export class Servers extends Events<ServersEventMap> implements VisitSource, Tun
   constructor(options: ServersOptions) {
     super('servers');
     this.#options = options;
-    const { servers, strategy, clock, pool } = options;
+    const { servers, strategy, clock, pool, resolver } = options;
     if (servers.length === 0) throw new InvalidOptionError('dial', 'wants at least one server');
     const specs = servers.filter(isLookedUp);
     const fixed = servers.filter((server) => !isLookedUp(server)).map((server) => this.#spec(server));
+    for (const [at, { name }] of fixed.entries()) {
+      if (fixed.findIndex((one) => one.name === name) < at) throw new InvalidOptionError('dial', `names ${name} twice`);
+    }
     if (specs.length > 0) checkLookedUp(specs, pool);
     this.group = new PoolGroup({
       name: 'servers',
@@ -81,6 +87,7 @@ export class Servers extends Events<ServersEventMap> implements VisitSource, Tun
     this.#discovery = new Discovery({
       specs,
       clock,
+      ...(resolver === undefined ? {} : { resolver }),
       onNodes: (found) => this.#update([...fixed, ...found.map((address) => this.#spec(address))]),
       onFault: (error) => this.tell('fault', { error }),
     });
@@ -193,7 +200,8 @@ export class Servers extends Events<ServersEventMap> implements VisitSource, Tun
 
   #update(nodes: readonly NodeSpec[]): void {
     try {
-      this.group.updateNodes(nodes);
+      // A name may have what is also given by its address.
+      this.group.updateNodes([...new Map(nodes.map((node) => [node.name, node])).values()]);
     } catch (error) {
       this.tell('fault', { error: error instanceof PooldError ? error : new DialError('resolve', reasonOf(error)) });
     }

@@ -5,18 +5,11 @@ import { TunnelClient } from '../../src/client/tunnel-client.ts';
 import type { ServerPoolOptions } from '../../src/server/server-pool-options.ts';
 import { until } from '../helpers/events.ts';
 import { ask, type Pair, startPair, TOKEN } from '../helpers/pair.ts';
-import { startTarget, type Target } from '../helpers/targets.ts';
+import { startNamed } from '../helpers/targets.ts';
 
 /** A pair, and a second client of the same tunnel; each client's target answers with its name. */
 async function twoClients(clientStrategy: ServerPoolOptions['clientStrategy'] & string) {
-  const named = (name: string): Promise<Target> =>
-    startTarget((socket) =>
-      socket
-        .resume()
-        .on('end', () => socket.end())
-        .write(name),
-    );
-  const [one, two] = [await named('one'), await named('two')];
+  const [one, two] = [await startNamed('one'), await startNamed('two')];
   const pair = await startPair({ target: one.port, client: { minCapacity: 4 }, server: { clientStrategy } });
   const second = new TunnelClient({
     pool: { dial: pair.server.pool.address ?? '', tls: { mode: 0 }, token: TOKEN, minCapacity: 4 },

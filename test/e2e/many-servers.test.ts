@@ -6,16 +6,7 @@ import { ServerPool } from '../../src/server/server-pool.ts';
 import { TunnelServer } from '../../src/server/tunnel-server.ts';
 import { until } from '../helpers/events.ts';
 import { ask, TOKEN } from '../helpers/pair.ts';
-import { freePort, startTarget, type Target } from '../helpers/targets.ts';
-
-/** A target that answers with its name. */
-const named = (name: string): Promise<Target> =>
-  startTarget((socket) =>
-    socket
-      .resume()
-      .on('end', () => socket.end())
-      .write(name),
-  );
+import { freePort, startNamed } from '../helpers/targets.ts';
 
 /** A server on a fixed port, so that it can come back. */
 async function startServer(port: number, end: { target: number } | 'public'): Promise<TunnelServer> {
@@ -48,7 +39,7 @@ async function startClient(ports: readonly number[], options: Partial<TunnelClie
 }
 
 test('reverse: visitors of each server are served; one that dies and comes back is warm again, the other notices nothing', async (t) => {
-  await using target = await named('served');
+  await using target = await startNamed('served');
   const ports = [await freePort(), await freePort()];
   const first = await startServer(ports[0] ?? 0, 'public');
   await using second = await startServer(ports[1] ?? 0, 'public');
@@ -68,8 +59,8 @@ test('reverse: visitors of each server are served; one that dies and comes back 
 });
 
 test('forward: visitors go to each server in turn; when one dies those of the other go on, and new ones go there', async (t) => {
-  await using one = await named('one');
-  await using two = await named('two');
+  await using one = await startNamed('one');
+  await using two = await startNamed('two');
   const ports = [await freePort(), await freePort()];
   const first = await startServer(ports[0] ?? 0, { target: one.port });
   await using second = await startServer(ports[1] ?? 0, { target: two.port });
@@ -90,8 +81,8 @@ test('forward: visitors go to each server in turn; when one dies those of the ot
 });
 
 test('forward: failover keeps to the first server, turns to the second, and goes back', async (t) => {
-  await using one = await named('one');
-  await using two = await named('two');
+  await using one = await startNamed('one');
+  await using two = await startNamed('two');
   const ports = [await freePort(), await freePort()];
   const first = await startServer(ports[0] ?? 0, { target: one.port });
   await using second = await startServer(ports[1] ?? 0, { target: two.port });
@@ -109,7 +100,7 @@ test('forward: failover keeps to the first server, turns to the second, and goes
 });
 
 test('forward: a visitor whose target is down behind one server is served by the other', async (t) => {
-  await using two = await named('two');
+  await using two = await startNamed('two');
   const ports = [await freePort(), await freePort()];
   await using first = await startServer(ports[0] ?? 0, { target: await freePort() });
   await using second = await startServer(ports[1] ?? 0, { target: two.port });
@@ -119,7 +110,7 @@ test('forward: a visitor whose target is down behind one server is served by the
 });
 
 test('forward: a visitor who finds nothing idle anywhere is served by whichever server is first', async (t) => {
-  await using one = await named('one');
+  await using one = await startNamed('one');
   const ports = [await freePort(), await freePort()];
   const client = new TunnelClient({
     pool: { dial: ports.map((port) => `127.0.0.1:${port}`), tls: { mode: 0 }, token: TOKEN },

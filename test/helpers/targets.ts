@@ -36,6 +36,16 @@ export async function startTarget(serve: (socket: Socket) => void): Promise<Targ
   };
 }
 
+/** A target that answers everybody with its name, and ends when the other side has. */
+export function startNamed(name: string): Promise<Target> {
+  return startTarget((socket) =>
+    socket
+      .resume()
+      .on('end', () => socket.end())
+      .write(name),
+  );
+}
+
 /** Sends back what it gets, and ends when the other side has ended. */
 export function echo(socket: Socket): void {
   socket.pipe(socket);
