@@ -58,8 +58,14 @@ export interface Retry {
 /** Failures of one kind in a row. */
 interface Row {
   readonly backoff: Backoff;
+  /** When the first of them was counted, the clock's ms. */
+  since: number;
   /** When it was last counted, the clock's ms: what started before then says nothing new. */
   countedAt: number;
+}
+
+function newRow(options: DialLoopOptions): Row {
+  return { backoff: new Backoff(options), since: 0, countedAt: -Infinity };
 }
 
 export class DialLoop {
@@ -89,9 +95,9 @@ export class DialLoop {
     this.#options = options;
     this.#pool = pool;
     this.#load = load;
-    this.#failures = { backoff: new Backoff(options), countedAt: -Infinity };
-    this.#refusals = { backoff: new Backoff(options), countedAt: -Infinity };
-    this.#shortLives = { backoff: new Backoff(options), countedAt: -Infinity };
+    this.#failures = newRow(options);
+    this.#refusals = newRow(options);
+    this.#shortLives = newRow(options);
   }
 
   start(): void {
@@ -172,10 +178,13 @@ export class DialLoop {
     const { clock } = this.#options;
     const now = clock.now();
     if (startedAt > row.countedAt) {
+      if (row.backoff.attempt === 0) row.since = now;
       row.countedAt = now;
       const atLeastMs = error instanceof RejectedError ? (error.retryAfterMs ?? 0) : 0;
       const heldMs = this.#options.onFailure?.() ?? 0;
-      const delayMs = Math.max(row.backoff.next(maxDelayFor(error)), atLeastMs, heldMs);
+      // Each short life has cost both sides a handshake: only doubling slows those down soon enough.
+      const outageMs = row === this.#shortLives ? Infinity : now - row.since;
+      const delayMs = Math.max(row.backoff.next(maxDelayFor(error, outageMs)), atLeastMs, heldMs);
       this.#blockedUntil = Math.max(this.#blockedUntil, now + delayMs);
       clock.clearTimeout(this.#retry);
       if (this.#running) this.#retry = clock.setTimeout(this.#tryAgain, this.#blockedUntil - now);

@@ -18,6 +18,8 @@ function loopOver(
       dialMs: number;
       uneven: number;
       onFailure: () => number;
+      /** Each random number. */
+      draw: number;
     }
   >,
 ) {
@@ -39,7 +41,7 @@ function loopOver(
       maxConnecting: given.maxConnecting ?? 32,
       onFailure: given.onFailure,
       clock,
-      random: () => 0.5,
+      random: () => given.draw ?? 0.5,
     },
     {
       level: () => ({ ...level }),
@@ -160,7 +162,7 @@ test('after a failure one dial alone tries the way, later and later, up to a sec
   const { loop, starts, fail, advance } = loopOver({ capacity: 8, maxConnecting: 1 });
   loop.start();
   const pauses: number[] = [];
-  for (let round = 0; round < 7; round += 1) {
+  for (let round = 0; round < 16; round += 1) {
     const { attempt, retryInMs } = fail();
     t.is(attempt, round + 1);
     pauses.push(retryInMs);
@@ -169,7 +171,7 @@ test('after a failure one dial alone tries the way, later and later, up to a sec
     await advance(1);
     t.is(starts.length, round + 2);
   }
-  t.deepEqual(pauses, [55, 105, 205, 405, 505, 505, 505]);
+  t.deepEqual(pauses, [55, 55, 55, 55, 60, 75, 93, 117, 146, 182, 228, 285, 356, 445, 505, 505]);
   loop.stop();
 });
 
@@ -229,6 +231,19 @@ test('the first success ends the backoff, and everything missing is dialled at o
   t.is(starts.length, 9);
   succeed();
   t.is(starts.length, 9 + 7);
+  loop.stop();
+});
+
+test('after an outage of a second the next dial is at most half a second away', async (t) => {
+  const { loop, fail, advance } = loopOver({ capacity: 1, draw: 1 - Number.EPSILON });
+  loop.start();
+  let outageMs = 0;
+  for (let dial = 0; outageMs < 1000; dial += 1) {
+    const { retryInMs } = fail();
+    t.true(retryInMs <= Math.max(100, outageMs / 2), `${retryInMs} ms after ${outageMs}`);
+    await advance(retryInMs);
+    outageMs += retryInMs;
+  }
   loop.stop();
 });
 

@@ -10,6 +10,12 @@ const FLOOR_MS = 10;
 /** The longest delay after a failure that may mend itself (a restart, a cut line, a busy server), ms. */
 const SOON_MS = 1000;
 
+/**
+ * Such a delay is at most this share of the time that it has failed so far: who was away for a second is back within half
+ * a one more. Doubling alone reaches a second's ceiling after 0.4 s.
+ */
+const OUTAGE_SHARE = 1 / 2;
+
 /** The longest delay after a refusal that only a person can mend, ms. */
 const LATE_MS = 30_000;
 
@@ -67,10 +73,13 @@ export class Backoff {
 }
 
 /**
- * The longest delay that suits the failure, ms, for {@link Backoff.next}: 30 s after a refusal that
- * only a person can mend, 1 s after all else. If the refuser named a time to wait
+ * The longest delay that suits the failure, ms, for {@link Backoff.next}: 30 s after a refusal that only a person can
+ * mend; after all else half of the outage, within 100 ms and 1 s. If the refuser named a time to wait
  * (`RejectedError.retryAfterMs`), the caller waits at least that long.
+ *
+ * @param outageMs how long all attempts have failed
  */
-export function maxDelayFor(error: unknown): number {
-  return error instanceof RejectedError ? MAX_DELAY_MS[error.reason] : SOON_MS;
+export function maxDelayFor(error: unknown, outageMs: number): number {
+  if (error instanceof RejectedError) return MAX_DELAY_MS[error.reason];
+  return Math.min(Math.max(outageMs * OUTAGE_SHARE, BASE_MS), SOON_MS);
 }

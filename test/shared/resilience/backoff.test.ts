@@ -78,7 +78,15 @@ const failures: [error: unknown, maxMs: number][] = [
 ];
 
 for (const [error, maxMs] of failures) {
-  test(`after "${reasonOf(error)}" the longest delay is ${maxMs} ms`, (t) => {
-    t.is(maxDelayFor(error), maxMs);
+  test(`after "${reasonOf(error)}" for an hour the longest delay is ${maxMs} ms`, (t) => {
+    t.is(maxDelayFor(error, 3_600_000), maxMs);
   });
 }
+
+test('the longest delay after a failure that may mend itself is half of the outage, within 100 ms and 1 s', (t) => {
+  const outages = [0, 100, 200, 500, 1000, 2000, 60_000];
+  t.deepEqual(
+    outages.map((outageMs) => maxDelayFor(new DialError('connect', 'connection refused'), outageMs)),
+    [100, 100, 100, 250, 500, 1000, 1000],
+  );
+});
