@@ -19,20 +19,47 @@ export interface Clock {
   clearTimeout(timer: Timer | undefined): void;
 }
 
-/** The machine's own time. A delay beyond the longest that its timers keep is that long. */
-export const systemClock: Clock = {
-  now: () => performance.now(),
-  wallNow: () => Date.now(),
-  setTimeout: (callback, delayMs) => setTimeout(callback, Math.min(delayMs, MAX_DURATION_MS)),
-  clearTimeout: (timer) => clearTimeout(timer as NodeJS.Timeout | undefined),
-};
-
 /**
  * A timer this late, ms, says that the machine slept, the process was stopped, or somebody set the time. No healthy event
  * loop is busy for so long, and it is less than the silence that the shortest keep-alive interval (1 s) forgives a peer:
  * the server waits for two, and a client asks after 1.1 at most.
  */
 const JUMP_MS = 500;
+
+/** A timer of the machine that lets what has arrived be read before it says that nothing has. */
+class MachineTimer implements Timer {
+  readonly #timer: NodeJS.Timeout;
+  #late: NodeJS.Immediate | undefined;
+
+  constructor(callback: () => void, delayMs: number) {
+    const dueAt = performance.now() + delayMs;
+    this.#timer = setTimeout(() => {
+      // After a stop of the process Node runs its timers first, and only then reads its sockets.
+      if (performance.now() - dueAt < JUMP_MS) callback();
+      else this.#late = setImmediate(callback);
+    }, delayMs);
+  }
+
+  unref(): void {
+    this.#timer.unref();
+  }
+
+  clear(): void {
+    clearTimeout(this.#timer);
+    clearImmediate(this.#late);
+  }
+}
+
+/**
+ * The machine's own time. A delay beyond the longest that its timers keep is that long; a timer that is late because the
+ * process was stopped runs when what has arrived meanwhile was read.
+ */
+export const systemClock: Clock = {
+  now: () => performance.now(),
+  wallNow: () => Date.now(),
+  setTimeout: (callback, delayMs) => new MachineTimer(callback, Math.min(delayMs, MAX_DURATION_MS)),
+  clearTimeout: (timer) => (timer as MachineTimer | undefined)?.clear(),
+};
 
 /**
  * A look at what has aged: calls `look` once after `delayMs`. `jumped` says that by one of the two times far more has

@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import test from 'ava';
 import { lookLater, systemClock } from '../../src/shared/clock.ts';
 import { manualClock } from '../helpers/clock.ts';
@@ -8,6 +10,27 @@ test('a delay beyond the longest one of the machine does not end at once', async
   await new Promise<void>((resolve) => void systemClock.setTimeout(resolve, 5));
   t.deepEqual(fired, []);
   for (const timer of endless) systemClock.clearTimeout(timer);
+});
+
+test('a deadline that runs out while the process is stopped lets what has arrived be read first', async (t) => {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const near = connect((server.address() as AddressInfo).port, '127.0.0.1');
+  const [far] = (await once(server, 'connection')) as [Socket];
+  const heard: string[] = [];
+  const deadlines = ['kept', 'missed'].map((name) => systemClock.setTimeout(() => heard.push(name), 20));
+  far.once('data', () => {
+    heard.push('data');
+    systemClock.clearTimeout(deadlines[0]);
+  });
+  near.write('in time');
+  // As SIGSTOP does: nothing runs, and time goes on.
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 600);
+  await new Promise<void>((resolve) => void systemClock.setTimeout(resolve, 50));
+  near.destroy();
+  far.destroy();
+  server.close();
+  t.deepEqual(heard, ['data', 'missed']);
 });
 
 test('a look hears whether time has jumped, by either clock', async (t) => {
