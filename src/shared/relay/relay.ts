@@ -34,7 +34,7 @@ export interface RelayHandler {
 }
 
 /** The socket's end: a TCP socket, whose abort can be passed on as an abort, or any Duplex. */
-export type RelaySocket = Duplex & { resetAndDestroy?(): unknown };
+export type RelaySocket = Duplex & { resetAndDestroy?(): unknown; readonly localPort?: number | undefined };
 
 /** How a relay ended: both directions done, the visit reset, the socket broken, or no byte moved for too long. */
 export type RelayEnd = 'done' | 'reset' | 'broken' | 'stalled';
@@ -53,6 +53,13 @@ export interface RelayOptions {
   /** Called once, when the socket has closed. `error` is what broke it. */
   readonly onEnd: (end: RelayEnd, error: Error | undefined) => void;
 }
+
+/**
+ * Written when a socket has ended, to learn whether it was reset: libuv takes a reset that comes right behind bytes for an
+ * end (libuv/libuv#2319). No packet leaves for it; a write after a reset fails with ECONNRESET, one after an end and a
+ * reset with EPIPE.
+ */
+const NOTHING = Buffer.alloc(0);
 
 const kRelay = Symbol('relay');
 type Carried = RelaySocket & { [kRelay]: Relay };
@@ -148,8 +155,12 @@ export class Relay implements RelayHandler, Watched {
 
   /** @internal */
   socketEnd(): void {
-    this.#sentEnd = true;
-    this.#visit.end();
+    // What waits to be written will tell as well.
+    if (knowsAborts(this.#socket) && this.#socket.writable && this.#socket.writableLength === 0) {
+      this.#socket.write(NOTHING, (error) => this.#endedUnlessReset(error));
+    } else {
+      this.#ended();
+    }
   }
 
   /** @internal */
@@ -172,6 +183,16 @@ export class Relay implements RelayHandler, Watched {
     this.#options.onEnd(this.#end, this.#error);
   }
 
+  #endedUnlessReset(error: NodeJS.ErrnoException | null | undefined): void {
+    // Any other failure says that the other end wants no more; its own end was one.
+    if (error?.code !== 'ECONNRESET') this.#ended();
+  }
+
+  #ended(): void {
+    this.#sentEnd = true;
+    this.#visit.end();
+  }
+
   #moveTo(visit: RelayVisit, chunks: readonly Buffer[]): void {
     if (this.#socket.destroyed) return visit.reset(this.#options.brokenCode(this.#error));
     this.#visit = visit;
@@ -188,6 +209,11 @@ export class Relay implements RelayHandler, Watched {
     this.#error ??= error;
     breakOff(this.#socket);
   }
+}
+
+/** TCP alone does: a unix socket whose other end has closed cannot be written to, though it was no abort. */
+function knowsAborts({ localPort }: RelaySocket): boolean {
+  return localPort !== undefined;
 }
 
 /** Closes a socket at once, with an abort that its other end can tell from an end where the kind of socket has one. */

@@ -95,6 +95,28 @@ test('an abort outside is passed in as a reset with its code', async (t) => {
   t.deepEqual([visit.told, ends], [['reset 16'], ['broken']]);
 });
 
+test('an abort right behind bytes is never taken for an end', async (t) => {
+  for (let visits = 0; visits < 20; visits += 1) {
+    const { visit, outside, ends } = await relayed();
+    outside.write('half of it');
+    outside.resetAndDestroy();
+    await until(() => ends.length > 0, 'the relay ends');
+    t.deepEqual([visit.told, ends, String(visit.written)], [['reset 16'], ['broken'], 'half of it']);
+  }
+});
+
+test('an end is one though an abort follows because its sender wanted no more', async (t) => {
+  const { visit, socket, outside, ends } = await relayed();
+  socket.pause();
+  outside.end('all of it');
+  outside.on('finish', () => outside.destroy());
+  await once(outside, 'close');
+  socket.write('too late');
+  socket.resume();
+  await until(() => ends.length > 0, 'the relay ends');
+  t.deepEqual([visit.told, ends, String(visit.written)], [['end', 'reset 16'], ['broken'], 'all of it']);
+});
+
 test('a reset inside is passed out as an abort', async (t) => {
   const { visit, outside, ends } = await relayed();
   visit.handler.onReset(new Error('reset'));
