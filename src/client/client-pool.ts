@@ -104,7 +104,7 @@ export class ClientPool<S extends boolean = true> extends VisitPool<S> {
   }
 
   /** This client knows one server, and it has turned the visit away. */
-  override tryOpenElsewhere(): undefined {
+  override openElsewhere(): undefined {
     return undefined;
   }
 

@@ -140,9 +140,10 @@ export class Servers extends Events<ServersEventMap> implements VisitSource, Tun
     return await openSoon(() => this.group.getAny(options), this.#tunnel, visitor);
   }
 
-  tryOpenElsewhere(visitor: VisitorInfo, visit: Visit): Visit | undefined {
+  openElsewhere(visitor: VisitorInfo, visit: Visit): Promise<Visit> | undefined {
     const refused = this.entries.find(({ pool }) => pool.client === visit.client);
-    return this.#open(this.group.tryGetAny(refused && { not: refused.server }), visitor);
+    const opened = this.#open(this.group.tryGetAny(refused && { not: refused.server }), visitor);
+    return opened && Promise.resolve(opened);
   }
 
   get #tunnel(): string {

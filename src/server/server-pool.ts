@@ -5,6 +5,7 @@ import type { HostAddress } from '../shared/net/address.ts';
 import { RawConnection } from '../shared/pool/raw-connection.ts';
 import type { GroupPicker } from '../shared/pool/idle-list.ts';
 import type { Reservation } from '../shared/pool/reservation.ts';
+import type { WaitOptions } from '../shared/pool/waiter.ts';
 import type { Greeted } from '../shared/session/greeting.ts';
 import { makeStrategy, type Strategy } from '../shared/policy/strategy.ts';
 import { LoadMeter } from '../shared/load-meter.ts';
@@ -105,8 +106,10 @@ export class ServerPool<S extends boolean = true> extends VisitPool<S> {
     return this.#starting;
   }
 
-  override tryOpenElsewhere(visitor: VisitorInfo, visit: Visit): Visit | undefined {
-    return this.tryOpenVisit(visitor, { notGroup: visit.client });
+  /** With another client, if one is connected. */
+  override openElsewhere(visitor: VisitorInfo, { client }: Visit, options: WaitOptions): Promise<Visit> | undefined {
+    const others = this.groups.some(({ name }) => name !== client);
+    return others ? this.openVisit(visitor, { ...options, notGroup: client }) : undefined;
   }
 
   override async close(options?: { graceMs?: number }): Promise<void> {

@@ -5,7 +5,7 @@ import { TunnelClient } from '../../src/client/tunnel-client.ts';
 import type { ServerPoolOptions } from '../../src/server/server-pool-options.ts';
 import { until } from '../helpers/events.ts';
 import { ask, type Pair, startPair, TOKEN } from '../helpers/pair.ts';
-import { startNamed } from '../helpers/targets.ts';
+import { freePort, startNamed } from '../helpers/targets.ts';
 
 /** A pair, and a second client of the same tunnel; each client's target answers with its name. */
 async function twoClients(clientStrategy: ServerPoolOptions['clientStrategy'] & string) {
@@ -72,4 +72,25 @@ test('visitors go to the client that came first; when it dies only its own are l
   await Promise.all(lost);
   await until(() => all.pair.server.pool.groups.length === 1, 'the server has noticed');
   t.is(await ask(all.pair.visit(), 'who?'), 'two');
+});
+
+test('visitors whose target is down at one client wait for another, as long as visitors wait at all', async (t) => {
+  await using target = await startNamed('one');
+  await using pair = await startPair({ target: target.port, client: { minCapacity: 1, maxCapacity: 2 } });
+  await using broken = new TunnelClient({
+    pool: { dial: pair.server.pool.address ?? '', tls: { mode: 0 }, token: TOKEN, minCapacity: 8 },
+    target: { host: '127.0.0.1', port: await freePort() },
+  });
+  await broken.start();
+  await broken.pool.warmed(8);
+  await pair.server.pool.warmed(9);
+  const answers = await Promise.all(Array.from({ length: 20 }, () => ask(pair.visit(), 'who?')));
+  t.deepEqual(new Set(answers), new Set(['one']));
+});
+
+test('a visitor whose target is down at the only client is not kept waiting', async (t) => {
+  await using pair = await startPair({ target: await freePort(), client: { minCapacity: 1 } });
+  const visitor = pair.visit();
+  await once(visitor, 'error');
+  t.is(pair.server.pool.waiting, 0);
 });

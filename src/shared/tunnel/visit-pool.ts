@@ -54,8 +54,8 @@ export interface VisitSource {
   tryOpenVisit(visitor: VisitorInfo): Visit | undefined;
   /** A visit, waiting for a connection. */
   openVisit(visitor: VisitorInfo, options?: WaitOptions): Promise<Visit>;
-  /** A visit at once, anywhere but at the other end that turned this one away; undefined when there is none. */
-  tryOpenElsewhere(visitor: VisitorInfo, visit: Visit): Visit | undefined;
+  /** A visit anywhere but at the other end that turned this one away; undefined when there is nobody else. */
+  openElsewhere(visitor: VisitorInfo, visit: Visit, options: WaitOptions): Promise<Visit> | undefined;
 }
 
 /** @throws InvalidOptionError for an address that the other side would not take */
@@ -97,7 +97,7 @@ export abstract class VisitPool<S extends boolean> extends ConnectionPool<Pooled
     return lease === undefined ? undefined : openOn(lease, this.tunnel, visitor);
   }
 
-  abstract tryOpenElsewhere(visitor: VisitorInfo, visit: Visit): Visit | undefined;
+  abstract openElsewhere(visitor: VisitorInfo, visit: Visit, options: WaitOptions): Promise<Visit> | undefined;
 
   /** A visit that the other side opened takes its connection out of the pool, and gives it back when it is over. */
   protected serve(visit: Visit, session: Session): void {

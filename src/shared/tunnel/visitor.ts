@@ -73,7 +73,8 @@ export class Visitor {
     const ignore = (): void => {};
     socket.on('error', ignore);
     try {
-      const visit = await this.#queue();
+      const { source, waitMs } = this.#rules;
+      const visit = await this.#whileThere((signal) => source.openVisit(this.info, { timeoutMs: waitMs, signal }));
       if (socket.destroyed) {
         visit.reset(ResetCode.visitorLeft);
         throw new Error('the visitor left');
@@ -87,13 +88,12 @@ export class Visitor {
   }
 
   /** Waits for a connection as long as the visitor does. */
-  async #queue(): Promise<Visit> {
-    const { source, waitMs } = this.#rules;
+  async #whileThere(open: (signal: AbortSignal) => Promise<Visit>): Promise<Visit> {
     const left = new AbortController();
     const onClose = (): void => left.abort(new Error('the visitor left'));
     this.#socket.on('close', onClose);
     try {
-      return await source.openVisit(this.info, { timeoutMs: waitMs, signal: left.signal });
+      return await open(left.signal);
     } finally {
       this.#socket.off('close', onClose);
     }
@@ -137,15 +137,21 @@ export class Visitor {
   #moveOn(error: Error): Promise<Visit> | undefined {
     const before = !this.#opened && error instanceof VisitResetError && isBeforeTarget(error.resetCode);
     if (!before) return undefined;
-    this.#rules.clock.clearTimeout(this.#opening);
-    if (error.resetCode === ResetCode.draining) {
-      this.#drained += 1;
-      return this.#drained > MAX_DRAINING ? undefined : this.#queue().then((visit) => this.#adopt(visit));
-    }
+    const { source, clock, waitMs } = this.#rules;
+    clock.clearTimeout(this.#opening);
+    const draining = error.resetCode === ResetCode.draining;
+    if (draining) this.#drained += 1;
+    if (draining ? this.#drained > MAX_DRAINING : this.#moved) return undefined;
+    this.#moved ||= !draining;
     const refused = this.#visit;
-    const elsewhere =
-      this.#moved || refused === undefined ? undefined : this.#rules.source.tryOpenElsewhere(this.info, refused);
-    this.#moved = true;
-    return elsewhere && Promise.resolve(this.#adopt(elsewhere));
+    const opened = this.#whileThere((signal) => {
+      if (draining || refused === undefined) return source.openVisit(this.info, { timeoutMs: waitMs, signal });
+      // What it has waited so far counts; at once is always worth a try.
+      const timeoutMs = Math.max(0, waitMs - (clock.now() - this.startedAt));
+      const elsewhere = source.openElsewhere(this.info, refused, { timeoutMs, signal });
+      // Whoever does not find one was turned away by the target, whatever came of looking further.
+      return elsewhere?.catch(() => Promise.reject(error)) ?? Promise.reject(error);
+    });
+    return opened.then((visit) => this.#adopt(visit));
   }
 }

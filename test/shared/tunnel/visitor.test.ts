@@ -30,7 +30,11 @@ async function visitorPair(path?: string): Promise<{ visitor: Socket; socket: So
 function waitingVisit(socket: Socket, openVisit: () => Promise<object>) {
   const { clock } = manualClock();
   const rules = {
-    source: { tryOpenVisit: () => undefined, tryOpenElsewhere: () => ({}), openVisit } as unknown as VisitSource,
+    source: {
+      tryOpenVisit: () => undefined,
+      openElsewhere: () => Promise.resolve({}),
+      openVisit,
+    } as unknown as VisitSource,
     waitMs: 1000,
     openTimeoutMs: 1000,
     stallWatch: new StallWatch(clock, 0),
