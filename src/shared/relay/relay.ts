@@ -128,11 +128,13 @@ export class Relay implements RelayHandler, Watched {
     return this.#copies ? this.#socket.writableLength : undefined;
   }
 
-  /** What has left this side in both directions; undefined while neither direction is blocked. */
+  /** What has left this side in both directions; undefined while nothing waits in either. */
   get progress(): number | undefined {
     const { writableLength } = this.#socket;
-    if (writableLength === 0 && !this.#socket.isPaused()) return undefined;
-    return this.#visit.bytesIn + this.#visit.bytesOut - writableLength;
+    // Little enough does not stop the reading, and yet may wait for ever: on a dead path.
+    const { bytesIn, bytesOut, unsent = 0 } = this.#visit;
+    if (writableLength === 0 && unsent === 0 && !this.#socket.isPaused()) return undefined;
+    return bytesIn + bytesOut - writableLength - unsent;
   }
 
   stalled(): void {

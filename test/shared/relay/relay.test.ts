@@ -203,6 +203,21 @@ test('a visit that stands still too long is reset at both ends', async (t) => {
   t.deepEqual([visit.told, ends], [['reset 17'], ['stalled']]);
 });
 
+test('a visit whose last bytes do not leave is reset at both ends, though nothing stops its visitor', async (t) => {
+  const { visit, outside, time, ends } = await relayed();
+  outside.on('error', () => {}).write('x');
+  await until(() => visit.written.length === 1, 'the visit has the byte');
+  visit.unsent = 1;
+  await time.advance(7000);
+  visit.unsent = 0;
+  await time.advance(10_000);
+  t.deepEqual(visit.told, [], 'what has left does not stand still');
+  visit.unsent = 1;
+  await time.advance(10_000);
+  await until(() => ends.length === 1, 'the relay has ended');
+  t.deepEqual([visit.told, ends], [['reset 17'], ['stalled']]);
+});
+
 test('an abort of the relay reaches both ends', async (t) => {
   const { relay, visit, outside } = await relayed();
   const broken = once(outside, 'error');
