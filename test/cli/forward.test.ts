@@ -49,6 +49,12 @@ test('a server that comes back is used again at once', async (t) => {
   t.pass(again.output);
 });
 
+test('a client that gives up ends, though its visitors could still come in', async (t) => {
+  const file = await textFile(t, SECRET);
+  await using client = startCli(clientArgs(await ports(), file, '--max-retry-count', '2'));
+  t.is(await client.ended(), 4, client.output);
+});
+
 test('two sides that do not agree about the flow say so, and the client ends', async (t) => {
   const file = await textFile(t, SECRET);
   await using target = await startTarget(echo);

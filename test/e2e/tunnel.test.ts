@@ -200,6 +200,20 @@ function deferred<T>(): Deferred<T> {
   return { promise, resolve };
 }
 
+test('a tunnel that is started twice runs on', async (t) => {
+  await using target = await startTarget(echo);
+  await using pair = await startPair({ target: target.port });
+  await Promise.all([pair.server.start(), pair.client.start()]);
+  t.is(await ask(pair.visit(), 'here'), 'here');
+});
+
+test('a tunnel whose pool is destroyed lets nobody in any more', async (t) => {
+  await using target = await startTarget(echo);
+  await using pair = await startPair({ target: target.port });
+  pair.server.pool.destroy();
+  t.is(pair.server.address, undefined);
+});
+
 test('a visitor whose target is down at one client is served by another, and its bytes arrive once', async (t) => {
   await using target = await startTarget(echo);
   let first = '';

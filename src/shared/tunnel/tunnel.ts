@@ -23,13 +23,17 @@ export abstract class Tunnel extends Events<VisitEventMap> implements AsyncDispo
   protected exit: Exit | undefined;
   readonly #connections: TunnelPool;
   readonly #side: 'client' | 'server';
+  #starting: Promise<void> | undefined;
 
   constructor(connections: TunnelPool, side: 'client' | 'server') {
     super('tunnel');
     this.#connections = connections;
     this.#side = side;
     // Also when somebody destroys it.
-    connections.once('poolClosed', () => this.exit?.stop());
+    connections.once('poolClosed', () => {
+      this.entrance?.shut();
+      this.exit?.stop();
+    });
   }
 
   /** Where visitors connect; undefined where they do not come in, and before {@link start}. */
@@ -48,21 +52,13 @@ export abstract class Tunnel extends Events<VisitEventMap> implements AsyncDispo
   }
 
   /**
-   * Starts the pool, then lets visitors in.
+   * Starts the pool, then lets visitors in. Further calls wait for the same.
    *
    * @throws DialError when an address cannot be listened on, InvalidOptionError for TLS options that cannot be used
    */
-  async start(): Promise<void> {
-    try {
-      await this.#connections.start();
-      if (this.#connections.ready) await this.entrance?.open();
-      if (this.#connections.ready) this.exit?.start();
-      // Closed in the meantime.
-      else this.entrance?.shut();
-    } catch (error) {
-      this.#connections.destroy();
-      throw error;
-    }
+  start(): Promise<void> {
+    this.#starting ??= this.#start();
+    return this.#starting;
   }
 
   /** Lets no visitor in, lets visits end until the grace is over, then closes everything. */
@@ -73,6 +69,19 @@ export abstract class Tunnel extends Events<VisitEventMap> implements AsyncDispo
     // Together: the other side hears at once that no new visit comes, and a socket's last bytes may outlast its visit.
     await Promise.all([this.#connections.close({ graceMs }), entrance?.empty(graceMs), exit?.empty(graceMs)]);
     (entrance ?? exit)?.abort(`the ${this.#side} is shutting down`);
+  }
+
+  async #start(): Promise<void> {
+    try {
+      await this.#connections.start();
+      if (this.#connections.ready) await this.entrance?.open();
+      if (this.#connections.ready) this.exit?.start();
+      // Closed in the meantime.
+      else this.entrance?.shut();
+    } catch (error) {
+      this.#connections.destroy();
+      throw error;
+    }
   }
 
   [Symbol.asyncDispose](): Promise<void> {
