@@ -66,7 +66,7 @@ export async function main(argv: readonly string[]): Promise<ExitCode> {
     .action(async (_options, command: Command) => {
       running = command;
       const settings = await serverSettings(command);
-      if (settings.tokenOnCommandLine) process.title = 'poold server';
+      if (settings.secretOnCommandLine) process.title = 'poold server';
       if (settings.workers > 1) {
         const { runWorkers } = await import('./workers/run-workers.ts');
         code = await runWorkers(settings);
@@ -87,7 +87,7 @@ export async function main(argv: readonly string[]): Promise<ExitCode> {
     .action(async (_options, command: Command) => {
       running = command;
       const settings = clientSettings(command);
-      if (settings.tokenOnCommandLine) process.title = 'poold client';
+      if (settings.secretOnCommandLine) process.title = 'poold client';
       const { runClient } = await import('./run-client.ts');
       code = await runClient(settings);
     });

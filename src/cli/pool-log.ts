@@ -3,8 +3,18 @@ import type { ClientPool } from '../client/client-pool.ts';
 import type { ServerEntry } from '../client/servers.ts';
 import type { TunnelClient } from '../client/tunnel-client.ts';
 import type { TunnelServer } from '../server/tunnel-server.ts';
+import type { CloseReason } from '../shared/close-reason.ts';
 import { reasonOf } from '../shared/errors.ts';
 import type { Logger } from './logging.ts';
+
+/** The ends of a connection that nobody has wanted: here, or at the other side as far as this one can know. */
+const DEATHS: ReadonlySet<CloseReason> = new Set([
+  'peer-closed',
+  'error',
+  'protocol-error',
+  'keep-alive-timeout',
+  'stalled',
+]);
 
 /** Clients that come and go, connections and visitors turned away, targets, visits at debug level. */
 export function logServer(server: TunnelServer, log: Logger): void {
@@ -35,7 +45,7 @@ export function logServer(server: TunnelServer, log: Logger): void {
   logVisits(server, log);
 }
 
-/** Servers and targets that cannot be reached, and their return: once each; visits at debug level. */
+/** Servers that are lost, servers and targets that cannot be reached, and their return: once each; visits at debug level. */
 export function logClient(client: TunnelClient, log: Logger): void {
   const { servers } = client;
   const watch = ({ server, pool }: ServerEntry): void => logPool(pool, log.child({ server }));
@@ -50,10 +60,29 @@ export function logClient(client: TunnelClient, log: Logger): void {
   logVisits(client, log);
 }
 
-/** The first failure of each kind to reach a server, and the recovery. */
+/** The loss of all connections to a server, the first failure of each kind to reach it, and the recovery. */
 function logPool(pool: ClientPool, log: Logger): void {
   let trouble = '';
+  /** Connections that have died since the last was made, and how the last one did, as long as it is untold. */
+  let dead = 0;
+  let loss: CloseReason | undefined;
+  const tellLoss = (level: 'warn' | 'info'): void => {
+    if (loss === undefined) return;
+    log[level]({ reason: loss, connections: dead }, 'the connection to the server is lost');
+    trouble ||= loss;
+    loss = undefined;
+  };
+  pool.on('connectionClosed', ({ id, reason }) => {
+    if (!DEATHS.has(reason)) return;
+    dead += 1;
+    log.debug({ id, reason }, 'a connection is lost');
+    if (!pool.ready || pool.idle + pool.inUse > 0) return;
+    loss = reason;
+    // A server that replaces its connections for their age ends them in order, too. The next dial shows which it was.
+    if (reason !== 'peer-closed') tellLoss('warn');
+  });
   pool.on('dialFailed', ({ error, stage, attempt, retryInMs }) => {
+    tellLoss('warn');
     const fields = { stage, code: error.code, attempt, retryInMs: Math.round(retryInMs) };
     // The first failure of a kind says it all; those that follow, only that it goes on.
     if (trouble === error.message) log.debug(fields, error.message);
@@ -61,6 +90,8 @@ function logPool(pool: ClientPool, log: Logger): void {
     trouble = error.message;
   });
   pool.on('dialed', () => {
+    tellLoss('info');
+    dead = 0;
     if (trouble !== '') log.info('the server is reached again');
     trouble = '';
   });

@@ -30,7 +30,7 @@ interface CommonSettings {
   readonly logLevel: string;
   readonly logFormat: 'pretty' | 'json' | undefined;
   /** Whether a secret, the token or a proxy's password, stands on the command line, where others may see it. */
-  readonly tokenOnCommandLine: boolean;
+  readonly secretOnCommandLine: boolean;
   /** What the operator should hear about the settings. */
   readonly warnings: readonly string[];
 }
@@ -83,9 +83,9 @@ export function clientSettings(command: Command): ClientSettings {
     maxRetryCount: undefined,
     ...pick(command, PATIENCE_FLAGS),
   };
-  const tokenOnCommandLine = common.tokenOnCommandLine || isPasswordTyped(command);
+  const secretOnCommandLine = common.secretOnCommandLine || isPasswordTyped(command);
   const warnings = [...common.warnings, ...plainWarning(tls, tokens), ...passwordWarning(command)];
-  return { ...common, ...patience, pool, tunnel, tokenOnCommandLine, warnings };
+  return { ...common, ...patience, pool, tunnel, secretOnCommandLine, warnings };
 }
 
 /**
@@ -142,8 +142,8 @@ function commonSettings(command: Command): CommonSettings & { tokens: string[] |
     logLevel?: string;
     logFormat?: 'pretty' | 'json';
   }>();
-  const tokenOnCommandLine = isTyped(TOKEN, command);
-  return { gracePeriodMs: gracePeriod, logLevel, logFormat, tokenOnCommandLine, tokens, warnings };
+  const secretOnCommandLine = isTyped(TOKEN, command);
+  return { gracePeriodMs: gracePeriod, logLevel, logFormat, secretOnCommandLine, tokens, warnings };
 }
 
 /**

@@ -12,7 +12,7 @@ import { isName } from '../shared/wire/fields.ts';
 import type { IdFormat } from '../shared/wire/tag.ts';
 import type { Connect } from './dial.ts';
 import { connectThrough } from './proxy.ts';
-import { proxyOption } from './proxy-url.ts';
+import { proxyOption, type ProxyServer } from './proxy-url.ts';
 
 /** Default of `tunnel`. */
 export const DEFAULT_TUNNEL = 'default';
@@ -125,11 +125,12 @@ type Checked = v.InferOutput<typeof schema>;
 /** @throws InvalidOptionError naming the option */
 export function checkClientPoolOptions(given: ClientPoolOptions) {
   // Its password goes no further than where it is used.
-  const { proxy, ...options } = checkOptions(schema, given);
+  const { proxy: url, ...options } = checkOptions(schema, given);
   notAbove('minCapacity', options.minCapacity, 'maxCapacity', options.maxCapacity);
   notAbove('minIntervalMs', options.minIntervalMs, 'maxIntervalMs', options.maxIntervalMs);
   checkClientTls(options.tls);
   const server = typeof options.dial === 'function' ? options.dial : addressOption('dial', options.dial);
+  const proxy = url === undefined ? undefined : proxyOption('proxy', url);
   const to = proxy === undefined ? server : through(proxy, server, options);
   const host = typeof server === 'object' && 'host' in server ? server.host : undefined;
   const remote = typeof server === 'function' ? 'the server' : formatAddress(server);
@@ -137,7 +138,7 @@ export function checkClientPoolOptions(given: ClientPoolOptions) {
   const loopback = host === undefined ? undefined : proxy === undefined && isLoopback(host);
   const tokens = checkTokens(options.token, options.session ? loopback : undefined);
   const { onVisit } = options;
-  return { ...options, onVisit, to, remote, host, tokens };
+  return { ...options, onVisit, to, proxy: proxy && formatAddress(proxy.address), remote, host, tokens };
 }
 
 function notAbove(low: string, lowest: number, high: string, highest: number): void {
@@ -145,11 +146,10 @@ function notAbove(low: string, lowest: number, high: string, highest: number): v
 }
 
 function through(
-  proxy: string,
+  proxy: ProxyServer,
   server: Address | Connect,
   { keepAliveMs, session, token }: Pick<Checked, 'keepAliveMs' | 'session' | 'token'>,
 ): Connect {
-  const checked = proxyOption('proxy', proxy);
   if (typeof server === 'function') {
     throw new InvalidOptionError('proxy', 'has no place where dial is a function; use one of them');
   }
@@ -160,5 +160,5 @@ function through(
     const problem = `is missing, and ${server.host} is the proxy's own machine there; make one with \`poold token\``;
     throw new InvalidOptionError('token', problem);
   }
-  return connectThrough(checked, server, keepAliveMs);
+  return connectThrough(proxy, server, keepAliveMs);
 }

@@ -114,13 +114,14 @@ export class ClientPool<S extends boolean = true> extends VisitPool<S> {
   }
 
   async #start(): Promise<void> {
-    const { to, host, tls, tokens, tunnel, opener, session, idFormat, keepAliveMs, handshakeTimeoutMs, clock } =
+    const { to, proxy, host, tls, tokens, tunnel, opener, session, idFormat, keepAliveMs, handshakeTimeoutMs, clock } =
       this.#options;
     const settings = clientTlsSettings(tls, host);
     const ring = await TokenRing.from(tokens);
     const greeting = { tokens: ring, hello: { tunnel, client: this.client, agent: AGENT }, opener };
     this.#rules = {
       to,
+      proxy,
       tls: settings,
       fingerprint: tls.fingerprint,
       idFormat,

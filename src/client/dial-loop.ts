@@ -6,7 +6,7 @@ import { nextCapacity, nextInterval } from '../shared/policy/adaptive.ts';
 import { idleForDemand, leastLately, smoothed } from '../shared/policy/little.ts';
 import { missingConnections } from '../shared/policy/missing.ts';
 import { spareShare } from '../shared/policy/spare.ts';
-import { Backoff, maxDelayFor } from '../shared/resilience/backoff.ts';
+import { Backoff, isRefusal, maxDelayFor } from '../shared/resilience/backoff.ts';
 
 /** A connection that the server closes sooner than this counts as a failed dial, ms (docs/protocol.md). */
 export const SHORT_LIFE_MS = 1000;
@@ -159,7 +159,7 @@ export class DialLoop {
    * @param startedAt when the dial began, the clock's ms
    */
   failed(error: Error, startedAt: number): Retry {
-    const row = error instanceof RejectedError ? this.#refusals : this.#failures;
+    const row = isRefusal(error) ? this.#refusals : this.#failures;
     return this.#count(row, error, startedAt);
   }
 

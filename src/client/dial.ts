@@ -19,6 +19,8 @@ export type Connect = (options: { readonly signal: AbortSignal }) => Promise<Dup
 /** What is the same for all dials of a pool. */
 export interface DialRules {
   readonly to: Address | Connect;
+  /** The proxy that `to` goes through, `host:port`. */
+  readonly proxy: string | undefined;
   /** TLS settings with a shared secure context; undefined in mode 0. */
   readonly tls: ConnectionOptions | undefined;
   /** The pinned certificate. */
@@ -61,8 +63,7 @@ export class Dial implements GreeterOwner {
     this.#rules = rules;
     this.#owner = owner;
     const { clock, handshakeTimeoutMs, to } = rules;
-    const late = (): void => this.fail(new HandshakeTimeoutError(this.#stage, handshakeTimeoutMs));
-    this.#timer = clock.setTimeout(late, handshakeTimeoutMs);
+    this.#timer = clock.setTimeout(() => this.fail(this.#late()), handshakeTimeoutMs);
     if (typeof to === 'function') void this.#connectBy(to);
     else this.#connectTo(to);
   }
@@ -184,6 +185,11 @@ export class Dial implements GreeterOwner {
       new DialError(this.#stage, `the server hung up at the stage "${this.#stage}"; it may be busy or refuse us`),
     );
   };
+
+  #late(): HandshakeTimeoutError {
+    const { handshakeTimeoutMs, proxy } = this.#rules;
+    return new HandshakeTimeoutError(this.#stage, handshakeTimeoutMs, this.#stage === 'connect' ? proxy : undefined);
+  }
 
   #typed(error: unknown): PooldError {
     if (error instanceof PooldError) return error;

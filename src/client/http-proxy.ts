@@ -24,7 +24,7 @@ export function askHttpProxy(proxy: ProxyServer, to: HostAddress): (signal: Abor
         const status = answer.statusCode ?? 0;
         if (status < 200 || status > 299) {
           socket.destroy();
-          return reject(proxyFault(proxy, problemOf(status, proxy, to)));
+          return reject(proxyFault(proxy, problemOf(status, proxy, to), { refused: wantsCredentials(status) }));
         }
         if (head.length > 0) socket.unshift(head);
         resolve(socket);
@@ -58,12 +58,16 @@ function faultOf(cause: Error, proxy: ProxyServer): DialError {
   return networkFault(proxy, cause);
 }
 
+/** tinyproxy answers 401 to a wrong password. */
+function wantsCredentials(status: number): boolean {
+  return status === 407 || status === 401;
+}
+
 /** What an answer means that is no success. Its text is the proxy's, and not repeated. */
 function problemOf(status: number, { credentials }: ProxyServer, to: HostAddress): string {
   const answers = `answers ${status} (${STATUS_CODES[status] ?? 'no standard status'})`;
   const server = formatAddress(to);
-  // tinyproxy answers 401 to a wrong password.
-  if (status === 407 || status === 401) {
+  if (wantsCredentials(status)) {
     return credentials === undefined
       ? `${answers}: give it a user and a password in its URL, http://user:password@host:port`
       : `${answers}: it does not take the user and password in its URL, which are sent as Basic; check both`;

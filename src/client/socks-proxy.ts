@@ -67,13 +67,15 @@ async function shakeHands(socket: Socket, proxy: ProxyServer, to: HostAddress): 
   if (method === Method.password && credentials !== undefined) {
     socket.write(passwordRequest(credentials));
     const [, status] = await take(socket, 2);
-    if (status !== 0) throw proxyFault(proxy, 'does not take the user and password in its URL; check both');
+    if (status !== 0) {
+      throw proxyFault(proxy, 'does not take the user and password in its URL; check both', { refused: true });
+    }
   } else if (method !== Method.none) {
     const problem =
       credentials === undefined
         ? 'wants a user and a password: give them in its URL, socks5://user:password@host:port'
         : 'lets in neither everybody nor a user with a password, which is all that poold knows; ask whoever runs it';
-    throw proxyFault(proxy, problem);
+    throw proxyFault(proxy, problem, { refused: true });
   }
   socket.write(connectRequest(to));
   const [replyVersion, reply = 0, , type = 0] = await take(socket, 4);

@@ -99,14 +99,23 @@ export class NotOwnedError extends PooldError {
 /** Where a dial can fail, in the order of the steps. */
 export type DialStage = 'resolve' | 'connect' | 'tls' | 'tag' | 'greeting';
 
+/** What a {@link DialError} may carry besides its message. */
+export interface DialErrorOptions extends PooldErrorOptions {
+  /** Default false. */
+  readonly refused?: boolean;
+}
+
 /** A pooled connection could not be dialled; `stage` says how far it came. */
 export class DialError extends PooldError {
   readonly code = 'POOLD_ERR_DIAL';
   readonly stage: DialStage;
+  /** Whether somebody on the way, a proxy, does not let us in as we are: only a person can mend that. */
+  readonly refused: boolean;
 
-  constructor(stage: DialStage, message: string, options?: PooldErrorOptions) {
+  constructor(stage: DialStage, message: string, options: DialErrorOptions = {}) {
     super(message, options);
     this.stage = stage;
+    this.refused = options.refused === true;
   }
 }
 
@@ -125,14 +134,17 @@ export class BadSettingsError extends PooldError {
   readonly code = 'POOLD_ERR_BAD_SETTINGS';
 }
 
-/** TLS, tag and greeting together took longer than `handshakeTimeoutMs`. */
+/** Connecting, TLS, tag and greeting together took longer than `handshakeTimeoutMs`. */
 export class HandshakeTimeoutError extends PooldError {
   readonly code = 'POOLD_ERR_HANDSHAKE_TIMEOUT';
   readonly stage: DialStage;
 
-  constructor(stage: DialStage, timeoutMs: number) {
+  /** @param proxy who was still to connect us to the server, `host:port`; undefined when it was the server's turn */
+  constructor(stage: DialStage, timeoutMs: number, proxy?: string) {
     super(
-      `the other side was silent at the stage "${stage}" for ${timeoutMs} ms; check that it is a poold of the same TLS mode`,
+      proxy === undefined
+        ? `the other side was silent at the stage "${stage}" for ${timeoutMs} ms; check that it is a poold of the same TLS mode`
+        : `the proxy ${proxy} has not connected us to the server in ${timeoutMs} ms; check its URL, that it runs, and the server's address`,
     );
     this.stage = stage;
   }

@@ -6,6 +6,9 @@ import { manualClock } from '../helpers/clock.ts';
 
 const REFUSED = new DialError('connect', 'refused');
 
+/** Refusals that only a person can mend, by the server and by a proxy on the way. */
+const HOPELESS = [new RejectedError('auth', 'wrong token'), new DialError('connect', 'wrong user', { refused: true })];
+
 /** A loop over a pool of numbers: dials are counted, and end when the test says so. */
 function loopOver(
   given: Partial<
@@ -284,26 +287,34 @@ test('after short lives one dial at a time tries the way, until a connection has
   loop.stop();
 });
 
-test('a refusal that only a person can mend is tried again within half a minute, one that names a time not before it', async (t) => {
-  const { loop, fail, advance } = loopOver({ capacity: 1, maxConnecting: 1 });
-  loop.start();
-  let longest = 0;
-  for (let round = 0; round < 14; round += 1) {
-    const { retryInMs } = fail(new RejectedError('auth', 'wrong token'));
-    longest = Math.max(longest, retryInMs);
-    await advance(retryInMs);
-  }
-  t.true(longest > 10_000 && longest <= 30_000, `${longest}`);
-  t.true(fail(new RejectedError('busy', 'later', 5000)).retryInMs >= 5000);
-  loop.stop();
-});
+for (const error of HOPELESS) {
+  test(`${error.name}: a refusal that only a person can mend is tried again within half a minute`, async (t) => {
+    const { loop, fail, advance } = loopOver({ capacity: 1, maxConnecting: 1 });
+    loop.start();
+    let longest = 0;
+    for (let round = 0; round < 14; round += 1) {
+      const { retryInMs } = fail(error);
+      longest = Math.max(longest, retryInMs);
+      await advance(retryInMs);
+    }
+    t.true(longest > 10_000 && longest <= 30_000, `${longest}`);
+    loop.stop();
+  });
 
-test('the first refusal behind a long outage is tried again as soon as any first one', async (t) => {
-  const { loop, fail, advance } = loopOver({ capacity: 1, maxConnecting: 1 });
+  test(`${error.name}: the first refusal behind a long outage is tried again as soon as any first one`, async (t) => {
+    const { loop, fail, advance } = loopOver({ capacity: 1, maxConnecting: 1 });
+    loop.start();
+    for (let round = 0; round < 12; round += 1) await advance(fail().retryInMs);
+    const { attempt, retryInMs } = fail(error);
+    t.deepEqual([attempt, retryInMs], [1, 55]);
+    loop.stop();
+  });
+}
+
+test('a refusal that names a time is not tried again before it', (t) => {
+  const { loop, fail } = loopOver({ capacity: 1, maxConnecting: 1 });
   loop.start();
-  for (let round = 0; round < 12; round += 1) await advance(fail().retryInMs);
-  const { attempt, retryInMs } = fail(new RejectedError('auth', 'wrong token'));
-  t.deepEqual([attempt, retryInMs], [1, 55]);
+  t.true(fail(new RejectedError('busy', 'later', 5000)).retryInMs >= 5000);
   loop.stop();
 });
 

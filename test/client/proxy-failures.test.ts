@@ -2,7 +2,7 @@ import type { Socket } from 'node:net';
 import test from 'ava';
 import { ClientPool } from '../../src/client/client-pool.ts';
 import type { ClientPoolOptions } from '../../src/client/client-pool-options.ts';
-import { DialError } from '../../src/shared/errors.ts';
+import { DialError, type PooldError } from '../../src/shared/errors.ts';
 import type { DialFailedEvent } from '../../src/shared/pool/pool-events.ts';
 import { testCertificates } from '../helpers/certificates.ts';
 import { manualClock } from '../helpers/clock.ts';
@@ -46,6 +46,8 @@ interface Failure {
   readonly start: () => Promise<Place>;
   readonly userInfo?: string;
   readonly says: RegExp;
+  /** It does not let us in, which only a person can mend. */
+  readonly refused?: true;
 }
 
 const target = (serve: (socket: Socket) => void) => (): Promise<Place> => startTarget(serve);
@@ -72,6 +74,7 @@ const failures: readonly Failure[] = (['http', 'socks5'] as const).flatMap((sche
       scheme,
       start: target(echo),
       says: http ? /Parse Error/ : /does not take the user and password/,
+      ...(http ? {} : { refused: true }),
     },
     {
       title: 'it wants a password that nobody gave',
@@ -79,6 +82,7 @@ const failures: readonly Failure[] = (['http', 'socks5'] as const).flatMap((sche
       start: () => start({ credentials: CREDENTIALS }),
       userInfo: '',
       says: http ? /407 \(Proxy Authentication Required\): give it a user/ : /wants a user and a password: give them/,
+      refused: true,
     },
     {
       title: 'it does not take the password',
@@ -86,12 +90,14 @@ const failures: readonly Failure[] = (['http', 'socks5'] as const).flatMap((sche
       start: () => start({ credentials: CREDENTIALS }),
       userInfo: 'some%20one:wrong-secret@',
       says: /does not take the user and password in its URL.*check both/,
+      refused: true,
     },
     {
       title: 'it wants something else than a password, or says so badly',
       scheme,
       start: http ? () => start({ refuse: 401 }) : target((socket) => void socket.end(Buffer.of(5, 0xff))),
       says: http ? /401 \(Unauthorized\): it does not take the user/ : /neither everybody nor a user with a password/,
+      refused: true,
     },
     {
       title: 'it may not connect to the server',
@@ -119,7 +125,7 @@ const steps = (['method', 'password', 'reply'] as const).map((at): Failure => {
   return { title: `it ends instead (${at})`, scheme: 'socks5', start, says: /hung up before it had connected us/ };
 });
 
-for (const { title, scheme, start, userInfo = USER_INFO, says } of [...failures, ...steps]) {
+for (const { title, scheme, start, userInfo = USER_INFO, says, refused = false } of [...failures, ...steps]) {
   test(`${scheme}: ${title}: one error that names the proxy, and never its password`, async (t) => {
     await using proxy = await start();
     const { error, stage } = await failureOf({
@@ -128,6 +134,7 @@ for (const { title, scheme, start, userInfo = USER_INFO, says } of [...failures,
     });
     t.is(stage, 'connect');
     t.true(error instanceof DialError);
+    t.is(error instanceof DialError && error.refused, refused);
     t.true(error.message.startsWith(`the proxy 127.0.0.1:${proxy.port} `), error.message);
     t.regex(error.message, says);
     const all = textsIn(error);
@@ -147,7 +154,7 @@ for (const { scheme, at } of silences) {
   const options: ProxyOptions = { credentials: CREDENTIALS, stop: { at, how: 'hang' } };
   const start = (): Promise<TestProxy> => (scheme === 'http' ? startHttpProxy : startSocksProxy)(options);
 
-  test(`${scheme}: a proxy that goes silent (${at}) is left at the deadline, and its socket closed`, async (t) => {
+  test(`${scheme}: a proxy that goes silent (${at}) is left at the deadline, and named; its socket closes`, async (t) => {
     await using proxy = await start();
     const time = manualClock();
     await using client = new ClientPool({
@@ -158,14 +165,19 @@ for (const { scheme, at } of silences) {
       clock: time.clock,
       random: () => 0.999,
     });
-    const codes: string[] = [];
-    client.on('dialFailed', ({ error }) => codes.push(error.code));
+    const errors: PooldError[] = [];
+    client.on('dialFailed', ({ error }) => errors.push(error));
     await client.start();
     await until(() => proxy.stopped === 2, 'the proxy is silent');
     await time.advance(4999);
-    t.deepEqual(codes, []);
+    t.deepEqual(errors, []);
     await time.advance(1);
-    t.deepEqual(codes, ['POOLD_ERR_HANDSHAKE_TIMEOUT', 'POOLD_ERR_HANDSHAKE_TIMEOUT']);
+    t.is(errors.length, 2);
+    for (const error of errors) {
+      t.is(error.code, 'POOLD_ERR_HANDSHAKE_TIMEOUT');
+      t.regex(error.message, new RegExp(`^the proxy 127.0.0.1:${proxy.port} .*5000 ms.*check`));
+      for (const secret of SECRETS) t.false(textsIn(error).includes(secret));
+    }
     await until(() => proxy.open === 0, 'its sockets are closed');
   });
 

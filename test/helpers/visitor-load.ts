@@ -34,6 +34,8 @@ export interface VisitorLoadOptions {
   readonly limitMs: number;
   /** The middle pause within a visit, and between two, ms. */
   readonly pauseMs?: number;
+  /** How much the visit of that number sends, bytes. Default: small messages mostly, and some that take many reads. */
+  readonly sizeOf?: (number: number) => number;
 }
 
 /** A visit that is over. Times are `performance.now()`. */
@@ -62,12 +64,13 @@ export interface VisitorLoad extends AsyncDisposable {
   stop(): Promise<Readonly<Tally>>;
 }
 
-/** Small messages mostly, and some that take many reads, bytes. */
 const SIZES = [100, 1000, 8000, 120_000];
 
+const someSize = (number: number): number => SIZES[number % SIZES.length] ?? 0;
+
 /** The bytes of a visit: its number, repeated. */
-function messageOf(number: number): Buffer {
-  return Buffer.alloc(SIZES[number % SIZES.length] ?? 0, `visit ${number}, `);
+function messageOf(number: number, bytes: number): Buffer {
+  return Buffer.alloc(bytes, `visit ${number}, `);
 }
 
 const digestOf = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex');
@@ -78,7 +81,8 @@ export function lasting(ms: number): Promise<void> {
 }
 
 /** Visits a target that echoes. The first half of a message goes at once, the second after a pause; the end, when all is back. */
-export function startVisitors({ port, visitors = 6, limitMs, pauseMs = 25 }: VisitorLoadOptions): VisitorLoad {
+export function startVisitors(options: VisitorLoadOptions): VisitorLoad {
+  const { port, visitors = 6, limitMs, pauseMs = 25, sizeOf = someSize } = options;
   const tally: Tally = { sent: 0, answered: 0, refused: 0, lost: 0, short: 0, wrong: 0, hung: 0 };
   const visits: PastVisit[] = [];
   const listeners = new Set<(visit: PastVisit) => void>();
@@ -98,7 +102,7 @@ export function startVisitors({ port, visitors = 6, limitMs, pauseMs = 25 }: Vis
       answeredAt = performance.now();
       on += 1;
     };
-    const outcome = await exchange({ port, message: messageOf(number), limitMs, somePause, onAnswer });
+    const outcome = await exchange({ port, message: messageOf(number, sizeOf(number)), limitMs, somePause, onAnswer });
     if (answeredAt < Infinity) on -= 1;
     const excused = before.trouble || trouble || changes !== before.changes;
     tally[outcome === 'refused' && !excused ? 'lost' : outcome] += 1;

@@ -1,4 +1,4 @@
-import { RejectedError, type RejectCode } from '../errors.ts';
+import { DialError, RejectedError, type RejectCode } from '../errors.ts';
 import { exponentialMs } from './exponential.ts';
 
 /** The longest first delay, ms. Each further attempt doubles it. */
@@ -72,6 +72,11 @@ export class Backoff {
   }
 }
 
+/** Whether somebody has said no: the server, or who stands before it. Else nobody has, and a moment later may be better. */
+export function isRefusal(error: unknown): boolean {
+  return error instanceof RejectedError || (error instanceof DialError && error.refused);
+}
+
 /**
  * The longest delay that suits the failure, ms, for {@link Backoff.next}: 30 s after a refusal that only a person can
  * mend; after all else half of the outage, within 100 ms and 1 s. If the refuser named a time to wait
@@ -81,5 +86,6 @@ export class Backoff {
  */
 export function maxDelayFor(error: unknown, outageMs: number): number {
   if (error instanceof RejectedError) return MAX_DELAY_MS[error.reason];
+  if (isRefusal(error)) return LATE_MS;
   return Math.min(Math.max(outageMs * OUTAGE_SHARE, BASE_MS), SOON_MS);
 }

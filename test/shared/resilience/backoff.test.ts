@@ -73,6 +73,7 @@ const failures: [error: unknown, maxMs: number][] = [
   [new RejectedError('limit', 'too many'), 30_000],
   [new RejectedError('busy', 'greetings at their limit'), 1000],
   [new DialError('connect', 'connection refused'), 1000],
+  [new DialError('connect', 'the proxy wants a password', { refused: true }), 30_000],
   [new Error('reset'), 1000],
   [undefined, 1000],
 ];
