@@ -86,7 +86,7 @@ export async function main(argv: readonly string[]): Promise<ExitCode> {
     .addHelpText('after', CLIENT_EXAMPLES)
     .action(async (_options, command: Command) => {
       running = command;
-      const settings = clientSettings(command);
+      const settings = await clientSettings(command);
       if (settings.tokenOnCommandLine) process.title = 'poold client';
       const { runClient } = await import('./run-client.ts');
       code = await runClient(settings);

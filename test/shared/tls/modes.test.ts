@@ -186,6 +186,15 @@ const badClients: [options: object, option: string, problem: RegExp][] = [
   [{ mode: 1, ca: badPem }, 'tls.ca', /has no effect in mode 1/],
   [{ mode: 2, ca: 'c' }, 'tls.ca', /no certificate in PEM form/],
   [{ mode: 2, ca: badPem }, 'tls.ca', /cannot be read/],
+  [
+    { mode: 0, cert: 'c', key: 'k' },
+    'tls.cert',
+    /has no effect in mode 0, where servers ask for no client certificate/,
+  ],
+  [{ mode: 1, key: 'k' }, 'tls.key', /has no effect in mode 1/],
+  [{ mode: 2, cert: 'c' }, 'tls.key', /is missing/],
+  [{ mode: 2, key: 'k' }, 'tls.cert', /is missing/],
+  [{ mode: 2, cert: 'c', key: 'k' }, 'tls.cert', /no certificate in PEM form/],
 ];
 
 for (const [options, option, problem] of badClients) {
