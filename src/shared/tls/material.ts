@@ -1,19 +1,12 @@
 /** Where a server's certificate and key come from: made in memory, from files, or from the options. */
 
-import { X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { ConfigError, reasonOf } from '../errors.ts';
-import { fingerprintOf } from './fingerprint.ts';
 import { checkServerTls, type ServerTlsOptions } from './modes.ts';
 import { type Part, pemMaterial, readMaterial, type TlsMaterial, type TlsUse } from './pem.ts';
 
-const HOUR_MS = 3_600_000;
-
-/** The certificate begins in the past, so that peers whose clock is behind find it valid. */
-const BACKDATED_MS = HOUR_MS;
-
 /** About ten years: it lives in memory only, and no process should outlive it. */
-const LIFETIME_MS = 10 * 365 * 24 * HOUR_MS;
+const SELF_SIGNED_DAYS = 3650;
 
 /**
  * The material that the server's TLS mode needs: none for mode 0, self-signed for mode 1, the options'
@@ -36,22 +29,13 @@ export async function serverMaterial(options: ServerTlsOptions): Promise<TlsMate
  */
 export async function selfSignedMaterial(): Promise<TlsMaterial> {
   // Imported late: loading it takes longer than making the certificate, and only mode 1 needs it.
-  const { generate } = await import('selfsigned');
-  const now = Date.now();
-  const made = await generate([{ name: 'commonName', value: 'localhost' }], {
-    keyType: 'ec',
-    curve: 'P-256',
-    algorithm: 'sha256',
-    notBeforeDate: new Date(now - BACKDATED_MS),
-    notAfterDate: new Date(now + LIFETIME_MS),
-    extensions: [
-      { name: 'basicConstraints', cA: false, critical: true },
-      { name: 'keyUsage', digitalSignature: true, critical: true },
-      { name: 'extKeyUsage', serverAuth: true },
-      { name: 'subjectAltName', altNames: [{ type: 2, value: 'localhost' }] },
-    ],
+  const { makeCertificate } = await import('./authority.ts');
+  return await makeCertificate(undefined, {
+    use: 'server',
+    name: 'localhost',
+    hosts: ['localhost'],
+    days: SELF_SIGNED_DAYS,
   });
-  return { cert: `${made.cert}\n`, key: made.private, fingerprint: fingerprintOf(new X509Certificate(made.cert).raw) };
 }
 
 /**

@@ -18,11 +18,11 @@ export interface TlsMaterial {
 /** The two parts of the material, named as the options are. */
 export type Part = 'cert' | 'key';
 
-/** Which end of a connection shows the certificate. */
-export type TlsUse = 'server' | 'client';
+/** Which end of a connection shows the certificate; or that it signs others. */
+export type TlsUse = 'server' | 'client' | 'authority';
 
 /** The extended key usage that the other end asks for (RFC 5280, 4.2.1.12); a certificate that names none is for all. */
-const PURPOSES: Record<TlsUse, { readonly oid: string; readonly name: string }> = {
+const PURPOSES: Record<Exclude<TlsUse, 'authority'>, { readonly oid: string; readonly name: string }> = {
   server: { oid: '1.3.6.1.5.5.7.3.1', name: 'serverAuth' },
   client: { oid: '1.3.6.1.5.5.7.3.2', name: 'clientAuth' },
 };
@@ -62,9 +62,16 @@ export function readMaterial(
   if (Date.parse(certificate.validTo) < Date.now()) {
     throw refuse('cert', `expired on ${certificate.validTo}; renew the certificate`);
   }
-  const { oid, name } = PURPOSES[use];
-  if (!(certificate.keyUsage ?? [oid]).includes(oid)) {
-    throw refuse('cert', `is not for a ${use}: its extended key usage has no ${name}; use one made for a ${use}`);
+  if (use === 'authority') {
+    if (!certificate.ca) throw refuse('cert', 'is not the certificate of an authority; it cannot sign others');
+    if (privateKey.asymmetricKeyDetails?.namedCurve !== 'prime256v1') {
+      throw refuse('key', 'is not on the curve P-256; sign with the program that made it, or make a new authority');
+    }
+  } else {
+    const { oid, name } = PURPOSES[use];
+    if (!(certificate.keyUsage ?? [oid]).includes(oid)) {
+      throw refuse('cert', `is not for a ${use}: its extended key usage has no ${name}; use one made for a ${use}`);
+    }
   }
   return { cert, key, fingerprint: fingerprintOf(certificate.raw) };
 }
