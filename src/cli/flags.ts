@@ -29,7 +29,8 @@ export function count(text: string): number {
   return Number(text);
 }
 
-function yesOrNo(text: string): boolean {
+/** Reads the value of a switch. */
+export function yesOrNo(text: string): boolean {
   if (text !== 'yes' && text !== 'no') throw new RangeError(`"${text}" is neither yes nor no`);
   return text === 'yes';
 }

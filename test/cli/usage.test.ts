@@ -103,6 +103,17 @@ const misuses: readonly Misuse[] = [
     args: [...SERVER, '--tls', '2', '--client-ca', '/nowhere'],
     says: /--client-ca: \/nowhere cannot be read/,
   },
+  { title: 'certificates without a folder', args: ['cert', '--host', 'a'], says: /--out/ },
+  {
+    title: 'certificates for no days',
+    args: ['cert', '--out', '/nowhere', '--host', 'a', '--days', '0'],
+    says: /--days.*1 to 3650/,
+  },
+  {
+    title: 'a new authority without a server',
+    args: ['cert', '--out', '/nowhere', '--client', 'a'],
+    says: /--host: is missing; a new authority/,
+  },
   { title: 'a CA without mode 2', args: [...CLIENT, '--fingerprint', 'xyz'], says: /--fingerprint/ },
   {
     title: 'an allow list with a bad entry',
@@ -238,6 +249,11 @@ test('a mistake on the command line never shows a secret', async (t) => {
 });
 
 test('help is on stdout, names every flag and its variable, and is no error', async (t) => {
+  const cert = await runCli(['cert', '--help']);
+  t.is(cert.code, 0);
+  for (const text of ['--out', '--host', '--client', '--days', 'POOLD_FORCE', 'Examples:']) {
+    t.true(cert.stdout.includes(text), `cert: ${text}`);
+  }
   for (const command of ['server', 'client']) {
     const { code, stdout } = await runCli([command, '--help']);
     t.is(code, 0);

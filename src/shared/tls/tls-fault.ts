@@ -1,14 +1,14 @@
 /** What OpenSSL says when a handshake fails, in words that say what to do. */
 
 /** Said of whoever speaks something else than TLS where TLS is due. */
-const NO_TLS = 'what came is not TLS; use the same --tls on both sides, and check the port';
+const NO_TLS = 'what came is no TLS; use the same --tls on both sides, and check the port';
 const OLD_TLS = 'the other side has no TLS 1.3, and nothing older is spoken here; update it, or check the port';
 
 /** By the `code` that Node gives OpenSSL's errors; several are one and the same fault, by time and by version. */
 const FAULTS: Readonly<Record<string, string>> = {
   ERR_SSL_WRONG_VERSION_NUMBER: NO_TLS,
   ERR_SSL_PACKET_LENGTH_TOO_LONG: NO_TLS,
-  ERR_SSL_HTTP_REQUEST: `plain HTTP came: ${NO_TLS}`,
+  ERR_SSL_HTTP_REQUEST: `plain HTTP: ${NO_TLS}`,
   ERR_SSL_UNSUPPORTED_PROTOCOL: OLD_TLS,
   ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION: OLD_TLS,
   ERR_SSL_PEER_DID_NOT_RETURN_A_CERTIFICATE: 'the client shows no certificate; start it with --cert and --key',

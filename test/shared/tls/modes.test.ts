@@ -1,7 +1,7 @@
 import { type ConnectionOptions, createSecureContext, type TlsOptions } from 'node:tls';
 import test from 'ava';
 import { InvalidOptionError } from '../../../src/shared/errors.ts';
-import { selfSignedMaterial, serverMaterial } from '../../../src/shared/tls/material.ts';
+import { serverMaterial } from '../../../src/shared/tls/material.ts';
 import {
   type ClientTlsOptions,
   checkClientTls,
@@ -127,20 +127,6 @@ test('the name of the server is sent in clear, an IP address never', (t) => {
   t.is(sent({ mode: 1 }, '127.0.0.1'), undefined);
   t.is(sent({ mode: 2 }, '::1'), undefined);
   t.is(sent({ mode: 1 }, undefined), undefined);
-});
-
-/** Which end says it, and in which of these words, is a matter of time. */
-const OLD = /unsupported protocol|alert protocol version/;
-
-test('neither side speaks TLS 1.2', async (t) => {
-  const material = await selfSignedMaterial();
-  const server = serverTlsSettings({ mode: 1 }, material);
-  const client = clientTlsSettings({ mode: 1 }, '127.0.0.1') ?? {};
-  const { cert, key } = material;
-
-  const oldClient = { rejectUnauthorized: false, maxVersion: 'TLSv1.2' } as const;
-  await t.throwsAsync(protocolOf(server, oldClient), { message: OLD });
-  await t.throwsAsync(protocolOf({ cert, key, maxVersion: 'TLSv1.2' }, client), { message: OLD });
 });
 
 test('mode 0 has no TLS settings', (t) => {
