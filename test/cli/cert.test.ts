@@ -35,7 +35,7 @@ async function contents(folder: string): Promise<Record<string, string>> {
   return Object.fromEntries(await Promise.all(names.map(async (n) => [n, await readFile(join(folder, n), 'utf8')])));
 }
 
-test('one command makes an authority, a server and a client; keys are for their owner alone', async (t) => {
+test.serial('one command makes an authority, a server and a client; keys are for their owner alone', async (t) => {
   const out = await newFolder(t);
   const { code, stdout, stderr } = await cert(out, '--host', 'tunnel.example.com,[2001:DB8::5]', '--host', '10.0.0.1');
   t.is(code, 0, stderr);
@@ -57,7 +57,7 @@ test('one command makes an authority, a server and a client; keys are for their 
   t.is((await certificate(out, 'client')).subject, 'CN=client');
 });
 
-test('OpenSSL verifies what is made, strictly, and for its purpose alone', async (t) => {
+test.serial('OpenSSL verifies what is made, strictly, and for its purpose alone', async (t) => {
   try {
     execFileSync('openssl', ['version']);
   } catch {
@@ -81,36 +81,39 @@ test('OpenSSL verifies what is made, strictly, and for its purpose alone', async
   t.regex(text, /ecdsa-with-SHA256/);
 });
 
-test('an authority that is there signs again, and nothing that is there is replaced without --force', async (t) => {
-  const out = await newFolder(t);
-  t.is((await cert(out, '--host', 'a.example')).code, 0);
-  const before = await contents(out);
-  for (const again of [
-    ['--host', 'b.example'],
-    ['--client', 'phone', '--client', 'client'],
-  ]) {
-    const { code, stderr } = await cert(out, ...again);
-    t.is(code, 2);
-    t.regex(stderr, /is there already; --force replaces it/);
-    t.deepEqual(await contents(out), before, 'not even the client that was new');
-  }
-  const laptop = await cert(out, '--client', 'laptop');
-  t.is(laptop.code, 0, laptop.stderr);
-  t.true((await certificate(out, 'laptop')).verify((await certificate(out, 'ca')).publicKey));
-  t.regex(laptop.stdout, /poold client --server a\.example:7000 .*laptop-key\.pem/);
-  t.notRegex(laptop.stdout, /poold server/);
-  const renewed = await cert(out, '--host', 'b.example', '--days', '30', '--force');
-  t.is(renewed.code, 0, renewed.stderr);
-  const after = await contents(out);
-  t.not(after['server.pem'], before['server.pem']);
-  for (const kept of ['ca.pem', 'ca-key.pem', 'client.pem', 'client-key.pem']) t.is(after[kept], before[kept], kept);
-  t.is((await certificate(out, 'server')).checkHost('b.example'), 'b.example');
-  t.deepEqual(
-    Object.keys(after).filter((name) => !name.endsWith('.pem')),
-    [],
-    'no draft is left',
-  );
-});
+test.serial(
+  'an authority that is there signs again, and nothing that is there is replaced without --force',
+  async (t) => {
+    const out = await newFolder(t);
+    t.is((await cert(out, '--host', 'a.example')).code, 0);
+    const before = await contents(out);
+    for (const again of [
+      ['--host', 'b.example'],
+      ['--client', 'phone', '--client', 'client'],
+    ]) {
+      const { code, stderr } = await cert(out, ...again);
+      t.is(code, 2);
+      t.regex(stderr, /is there already; --force replaces it/);
+      t.deepEqual(await contents(out), before, 'not even the client that was new');
+    }
+    const laptop = await cert(out, '--client', 'laptop');
+    t.is(laptop.code, 0, laptop.stderr);
+    t.true((await certificate(out, 'laptop')).verify((await certificate(out, 'ca')).publicKey));
+    t.regex(laptop.stdout, /poold client --server a\.example:7000 .*laptop-key\.pem/);
+    t.notRegex(laptop.stdout, /poold server/);
+    const renewed = await cert(out, '--host', 'b.example', '--days', '30', '--force');
+    t.is(renewed.code, 0, renewed.stderr);
+    const after = await contents(out);
+    t.not(after['server.pem'], before['server.pem']);
+    for (const kept of ['ca.pem', 'ca-key.pem', 'client.pem', 'client-key.pem']) t.is(after[kept], before[kept], kept);
+    t.is((await certificate(out, 'server')).checkHost('b.example'), 'b.example');
+    t.deepEqual(
+      Object.keys(after).filter((name) => !name.endsWith('.pem')),
+      [],
+      'no draft is left',
+    );
+  },
+);
 
 test('a file that comes between the check and the write is not replaced', async (t) => {
   const paths = pathsOf(join(await newFolder(t), '..'), 'server');
@@ -122,7 +125,7 @@ test('a file that comes between the check and the write is not replaced', async 
   t.is(await readFile(paths.cert, 'utf8'), 'third');
 });
 
-test('a link is replaced, never followed', async (t) => {
+test.serial('a link is replaced, never followed', async (t) => {
   const out = await newFolder(t);
   t.is((await cert(out, '--host', 'a.example')).code, 0);
   const elsewhere = await textFile(t, 'precious');
@@ -181,7 +184,7 @@ for (const [what, { files, ask, says }] of Object.entries(refused)) {
   });
 }
 
-test('an authority of another make signs too, and a folder that cannot be written is said', async (t) => {
+test.serial('an authority of another make signs too, and a folder that cannot be written is said', async (t) => {
   const out = join(await newFolder(t), '..');
   const { authority } = await testCertificates();
   await writeFile(join(out, 'ca.pem'), authority.cert);
@@ -193,46 +196,49 @@ test('an authority of another make signs too, and a folder that cannot be writte
   t.regex(stderr, /cannot be used \(ENOTDIR/);
 });
 
-test('the commands that it prints make a tunnel that curl passes through, with the pin that it prints', async (t) => {
-  const out = await newFolder(t);
-  const other = join(out, '..', 'other');
-  const made = await cert(out, '--host', '127.0.0.1', '--client', 'laptop');
-  t.is((await cert(other, '--host', '127.0.0.1')).code, 0);
-  const token = await textFile(t, 'a token that is long enough');
-  await using target = await startTarget((socket) => {
-    socket.once('data', () => socket.end('HTTP/1.1 200 OK\r\ncontent-length: 5\r\nconnection: close\r\n\r\nhello'));
-  });
-  const at = await ports();
-  const printed = (command: string): string[] =>
-    (new RegExp(`^  poold (${command} .*)$`, 'm').exec(made.stdout)?.[1] ?? '')
-      .replaceAll('0.0.0.0:', '127.0.0.1:')
-      .replace(':7000', `:${at.listen}`)
-      .replace(':8080', `:${at.visitors}`)
-      .replace('--target 3000', `--target ${target.port}`)
-      .replace('token.txt', token)
-      .split(' ');
-  const [pin = ''] = /sha256:\S+/.exec(made.stdout) ?? [];
-  await using server = startCli(printed('server'));
-  await server.printed(new RegExp(`"fingerprint":"${pin}"`));
-  await using client = startCli([...printed('client'), '--fingerprint', pin]);
-  await client.printed(/"warm"/);
-  await using curl = startChild('curl', ['--silent', '--show-error', `http://127.0.0.1:${at.visitors}/`]);
-  t.is(await curl.ended(), 0, curl.output);
-  t.is(curl.output, 'hello');
+test.serial(
+  'the commands that it prints make a tunnel that curl passes through, with the pin that it prints',
+  async (t) => {
+    const out = await newFolder(t);
+    const other = join(out, '..', 'other');
+    const made = await cert(out, '--host', '127.0.0.1', '--client', 'laptop');
+    t.is((await cert(other, '--host', '127.0.0.1')).code, 0);
+    const token = await textFile(t, 'a token that is long enough');
+    await using target = await startTarget((socket) => {
+      socket.once('data', () => socket.end('HTTP/1.1 200 OK\r\ncontent-length: 5\r\nconnection: close\r\n\r\nhello'));
+    });
+    const at = await ports();
+    const printed = (command: string): string[] =>
+      (new RegExp(`^  poold (${command} .*)$`, 'm').exec(made.stdout)?.[1] ?? '')
+        .replaceAll('0.0.0.0:', '127.0.0.1:')
+        .replace(':7000', `:${at.listen}`)
+        .replace(':8080', `:${at.visitors}`)
+        .replace('--target 3000', `--target ${target.port}`)
+        .replace('token.txt', token)
+        .split(' ');
+    const [pin = ''] = /sha256:\S+/.exec(made.stdout) ?? [];
+    await using server = startCli(printed('server'));
+    await server.printed(new RegExp(`"fingerprint":"${pin}"`));
+    await using client = startCli([...printed('client'), '--fingerprint', pin]);
+    await client.printed(/"warm"/);
+    await using curl = startChild('curl', ['--silent', '--show-error', `http://127.0.0.1:${at.visitors}/`]);
+    t.is(await curl.ended(), 0, curl.output);
+    t.is(curl.output, 'hello');
 
-  const without = printed('client');
-  const anonymous = await runCli(without.slice(0, without.indexOf('--cert')));
-  t.is(anonymous.code, 3, anonymous.stderr);
-  t.regex(anonymous.stderr, /the server wants a client certificate; give one with --cert and --key/);
-  await server.printed(/the client shows no certificate/);
-  const swapped = ['--cert', join(other, 'client.pem'), '--key', join(other, 'client-key.pem')];
-  const stranger = await runCli([...without.slice(0, without.indexOf('--cert')), ...swapped]);
-  t.is(stranger.code, 3, stranger.stderr);
-  t.regex(stranger.stderr, /the server refuses this client: the client's certificate is not accepted/);
-  const wrongUse = ['--cert', join(out, 'server.pem'), '--key', join(out, 'server-key.pem')];
-  const mistaken = await runCli([...without.slice(0, without.indexOf('--cert')), ...wrongUse]);
-  t.is(mistaken.code, 2, mistaken.stderr);
-  t.regex(mistaken.stderr, /--cert and --key: .*server\.pem: is not for a client/);
-  server.kill('SIGTERM');
-  t.is(await server.ended(), 0, server.output);
-});
+    const without = printed('client');
+    const anonymous = await runCli(without.slice(0, without.indexOf('--cert')));
+    t.is(anonymous.code, 3, anonymous.stderr);
+    t.regex(anonymous.stderr, /the server wants a client certificate; give one with --cert and --key/);
+    await server.printed(/the client shows no certificate/);
+    const swapped = ['--cert', join(other, 'client.pem'), '--key', join(other, 'client-key.pem')];
+    const stranger = await runCli([...without.slice(0, without.indexOf('--cert')), ...swapped]);
+    t.is(stranger.code, 3, stranger.stderr);
+    t.regex(stranger.stderr, /the server refuses this client: the client's certificate is not accepted/);
+    const wrongUse = ['--cert', join(out, 'server.pem'), '--key', join(out, 'server-key.pem')];
+    const mistaken = await runCli([...without.slice(0, without.indexOf('--cert')), ...wrongUse]);
+    t.is(mistaken.code, 2, mistaken.stderr);
+    t.regex(mistaken.stderr, /--cert and --key: .*server\.pem: is not for a client/);
+    server.kill('SIGTERM');
+    t.is(await server.ended(), 0, server.output);
+  },
+);
