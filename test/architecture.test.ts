@@ -65,6 +65,7 @@ const SOCKETS: Readonly<Record<string, readonly string[]>> = {
     'shared/net/read-memory.ts',
     'shared/tunnel/target.ts',
     'shared/tunnel/visitor-listener.ts',
+    'shared/tls/authority.ts',
     'shared/tls/modes.ts',
     'shared/wire/fields.ts',
   ],

@@ -29,7 +29,8 @@ export function count(text: string): number {
   return Number(text);
 }
 
-function yesOrNo(text: string): boolean {
+/** Reads the value of a switch. */
+export function yesOrNo(text: string): boolean {
   if (text !== 'yes' && text !== 'no') throw new RangeError(`"${text}" is neither yes nor no`);
   return text === 'yes';
 }
@@ -161,8 +162,10 @@ export const SERVER_TLS_FLAGS = {
     help: 'with --tls 2: the certificate and its chain, PEM; with --tls 1: in place of one made in memory',
   },
   key: { flags: '--key <file>', help: 'its private key, PEM' },
-  // Client certificates come with the security work.
-  clientCa: null,
+  clientCa: {
+    flags: '--client-ca <file>',
+    help: 'with --tls 2: only clients with a certificate of these authorities may connect, PEM',
+  },
 } as const satisfies Table<ServerTlsOptions>;
 
 export const TUNNEL_SERVER_FLAGS = {
@@ -271,6 +274,11 @@ export const CLIENT_TLS_FLAGS = {
     default: "the server's host",
   },
   fingerprint: { flags: '--fingerprint <sha256>', help: 'the only certificate to accept, with --tls 1 or 2' },
+  cert: {
+    flags: '--cert <file>',
+    help: 'with --tls 2: the certificate to show to a server that asks for one (--client-ca), with its chain, PEM',
+  },
+  key: { flags: '--key <file>', help: 'its private key, PEM' },
 } as const satisfies Table<ClientTlsOptions>;
 
 export const TUNNEL_CLIENT_FLAGS = {

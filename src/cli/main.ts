@@ -1,6 +1,7 @@
 /** The command line: reads flags, runs a command, and says how it ended. */
 import { Command, CommanderError } from 'commander';
 import { ConfigError, InvalidOptionError, PooldError, reasonOf } from '../shared/errors.ts';
+import { CERT_FLAGS, type CertSettings } from './cert-flags.ts';
 import { ExitCode } from './exit-codes.ts';
 import { type Flag, toOption } from './flag.ts';
 import {
@@ -39,6 +40,15 @@ Examples:
   $ poold client --server example.org:7000 --flow forward --local 127.0.0.1:5432 --token-file token.txt
 
 Every flag can be set in the environment: --keep-alive 10s is POOLD_KEEP_ALIVE=10s.`;
+
+const CERT_EXAMPLES = `
+Examples:
+  $ poold cert --out certs --host tunnel.example.com --host 10.0.0.1
+  $ poold cert --out certs --client laptop --client phone
+  $ poold cert --out certs --host tunnel.example.com --force
+
+The first makes an authority, a server and a client; the second, with the same authority, two more clients; the third
+renews the server. Keys are files that you alone can read.`;
 
 /**
  * Runs a command line.
@@ -86,7 +96,7 @@ export async function main(argv: readonly string[]): Promise<ExitCode> {
     .addHelpText('after', CLIENT_EXAMPLES)
     .action(async (_options, command: Command) => {
       running = command;
-      const settings = clientSettings(command);
+      const settings = await clientSettings(command);
       if (settings.secretOnCommandLine) process.title = 'poold client';
       const { runClient } = await import('./run-client.ts');
       code = await runClient(settings);
@@ -108,6 +118,15 @@ export async function main(argv: readonly string[]): Promise<ExitCode> {
       const { makeToken } = await import('./token.ts');
       console.log(makeToken());
     });
+  const cert = program
+    .command('cert')
+    .description('makes certificates for a private pair: an authority, the server, its clients')
+    .addHelpText('after', CERT_EXAMPLES)
+    .action(async (settings: CertSettings) => {
+      const { runCert } = await import('./cert.ts');
+      await runCert(settings);
+    });
+  addFlags(cert, [CERT_FLAGS], ['out']);
   program
     .command('demo')
     .description('runs server, client and a small web page on this machine')

@@ -7,6 +7,7 @@ import type { ServerPoolOptions } from '../server/server-pool-options.ts';
 import type { TunnelServerOptions } from '../server/tunnel-server.ts';
 import { ConfigError, reasonOf } from '../shared/errors.ts';
 import { fileMaterial } from '../shared/tls/material.ts';
+import type { TlsUse } from '../shared/tls/pem.ts';
 import type { Patience } from './giving-up.ts';
 import { attributeOf, type Flag, nameOf } from './flag.ts';
 import {
@@ -57,7 +58,12 @@ export async function serverSettings(command: Command): Promise<ServerSettings> 
   const pool = {
     ...pick(command, SERVER_POOL_FLAGS),
     opener: forward ? 'client' : 'server',
-    tls: { mode: 1, ...tls, ...(await readMaterial(tls, command)) },
+    tls: {
+      mode: 1,
+      ...tls,
+      ...(await readMaterial(tls, command, 'server')),
+      ...readAuthorities(tls, 'clientCa', SERVER_TLS_FLAGS.clientCa, command),
+    },
     ...(tokens === undefined ? {} : { token: tokens }),
   } as unknown as ServerPoolOptions<true>;
   const tunnel = tunnelValues(command, TUNNEL_SERVER_FLAGS, pool) as unknown as ServerSettings['tunnel'];
@@ -66,14 +72,18 @@ export async function serverSettings(command: Command): Promise<ServerSettings> 
 }
 
 /** @throws ConfigError for a file that cannot be used */
-export function clientSettings(command: Command): ClientSettings {
+export async function clientSettings(command: Command): Promise<ClientSettings> {
   const { tokens, ...common } = commonSettings(command);
   const tls = pick(command, CLIENT_TLS_FLAGS);
   isForward(command, TUNNEL_CLIENT_FLAGS.target, TUNNEL_CLIENT_FLAGS.local);
-  const ca = typeof tls['ca'] === 'string' ? { ca: readText(tls['ca'], nameOf(CLIENT_TLS_FLAGS.ca, command)) } : {};
   const pool = {
     ...pick(command, CLIENT_POOL_FLAGS),
-    tls: { mode: 1, ...tls, ...ca },
+    tls: {
+      mode: 1,
+      ...tls,
+      ...(await readMaterial(tls, command, 'client')),
+      ...readAuthorities(tls, 'ca', CLIENT_TLS_FLAGS.ca, command),
+    },
     ...(tokens === undefined ? {} : { token: tokens[0] }),
   } as unknown as ClientPoolOptions<true>;
   const tunnel = tunnelValues(command, TUNNEL_CLIENT_FLAGS, pool) as unknown as ClientSettings['tunnel'];
@@ -220,15 +230,23 @@ function plainWarning(tls: Values, tokens: string[] | undefined): string[] {
   ];
 }
 
-/** The files of a certificate. In mode 0, and when one is missing, the library says what is wrong. */
-async function readMaterial(tls: Values, command: Command): Promise<{ cert: string; key: string } | undefined> {
-  const { mode, cert, key } = tls as { mode?: number; cert?: string; key?: string };
-  if (mode === 0 || cert === undefined || key === undefined) return undefined;
+/** The files of a certificate. Where the mode has none, and when one is missing, the library says what is wrong. */
+async function readMaterial(tls: Values, command: Command, use: TlsUse): Promise<Values | undefined> {
+  const { mode = 1, cert, key } = tls as { mode?: number; cert?: string; key?: string };
+  const fits = use === 'server' ? mode !== 0 : mode === 2;
+  if (!fits || cert === undefined || key === undefined) return undefined;
   try {
-    const material = await fileMaterial(cert, key);
+    const material = await fileMaterial(cert, key, use);
     return { cert: material.cert, key: material.key };
   } catch (cause) {
-    const names = [SERVER_TLS_FLAGS.cert, SERVER_TLS_FLAGS.key].map((flag) => nameOf(flag, command));
+    const flags = use === 'server' ? SERVER_TLS_FLAGS : CLIENT_TLS_FLAGS;
+    const names = [flags.cert, flags.key].map((flag) => nameOf(flag, command));
     throw new ConfigError(`${names.join(' and ')}: ${reasonOf(cause)}`, { cause });
   }
+}
+
+/** The file of the authorities to trust, in place of its name. */
+function readAuthorities(tls: Values, option: string, flag: Flag, command: Command): Values {
+  const path = tls[option];
+  return typeof path === 'string' ? { [option]: readText(path, nameOf(flag, command)) } : {};
 }

@@ -3,13 +3,21 @@ import { connect as connectTcp } from 'node:net';
 import { connect as connectTls, type ConnectionOptions, type TLSSocket } from 'node:tls';
 import type { Duplex } from 'node:stream';
 import type { Clock, Timer } from '../shared/clock.ts';
-import { DialError, type DialStage, HandshakeTimeoutError, PooldError, reasonOf } from '../shared/errors.ts';
+import {
+  DialError,
+  type DialStage,
+  HandshakeTimeoutError,
+  PooldError,
+  reasonOf,
+  RejectedError,
+} from '../shared/errors.ts';
 import type { Address } from '../shared/net/address.ts';
 import { SOCKET_OPTIONS, tuneSocket } from '../shared/net/socket-options.ts';
 import { Greeter, type GreeterOwner } from '../shared/session/greeter.ts';
 import { ClientGreeting, type ClientGreetingOptions, type Greeted } from '../shared/session/greeting.ts';
 import { channelBinding, NO_BINDING } from '../shared/tls/exporter.ts';
 import { checkFingerprint } from '../shared/tls/fingerprint.ts';
+import { certificateRefusal, tlsFault } from '../shared/tls/tls-fault.ts';
 import type { FrameDecoder } from '../shared/wire/decode.ts';
 import { decodeTag, type IdFormat, TAG_BYTES } from '../shared/wire/tag.ts';
 
@@ -193,7 +201,10 @@ export class Dial implements GreeterOwner {
 
   #typed(error: unknown): PooldError {
     if (error instanceof PooldError) return error;
-    const message = `cannot reach the server at the stage "${this.#stage}": ${reasonOf(error)}`;
+    const handshaken = this.#stage === 'tag' || this.#stage === 'greeting';
+    const refusal = handshaken ? certificateRefusal(error) : undefined;
+    if (refusal !== undefined) return new RejectedError('auth', refusal);
+    const message = `cannot reach the server at the stage "${this.#stage}": ${tlsFault(error) ?? reasonOf(error)}`;
     return new DialError(this.#stage, message, { cause: error });
   }
 

@@ -2,10 +2,17 @@
 import type { Socket } from 'node:net';
 import { TLSSocket, type TLSSocketOptions } from 'node:tls';
 import type { Clock, Timer } from '../shared/clock.ts';
-import { DialError, type DialStage, HandshakeTimeoutError, reasonOf } from '../shared/errors.ts';
+import { DialError, type DialStage, HandshakeTimeoutError, reasonOf, RejectedError } from '../shared/errors.ts';
 import { Greeter, type GreeterOwner } from '../shared/session/greeter.ts';
-import { type Channel, type Greeted, ServerGreeting, type ServerGreetingOptions } from '../shared/session/greeting.ts';
+import {
+  type Channel,
+  type Greeted,
+  rejectFrame,
+  ServerGreeting,
+  type ServerGreetingOptions,
+} from '../shared/session/greeting.ts';
 import { channelBinding } from '../shared/tls/exporter.ts';
+import { tlsFault } from '../shared/tls/tls-fault.ts';
 import { clientCertificateError } from '../shared/tls/verify-client.ts';
 import type { FrameDecoder } from '../shared/wire/decode.ts';
 import { encodeTag, type IdFormat } from '../shared/wire/tag.ts';
@@ -99,7 +106,18 @@ export class Arrival implements GreeterOwner {
   #secured(socket: TLSSocket, verify: boolean): void {
     const cause = verify ? clientCertificateError(socket) : undefined;
     if (cause === undefined) return this.#sendTag(true);
-    this.fail(new DialError('tls', `the client's certificate is not accepted: ${cause.message}`, { cause }));
+    const problem = `the client's certificate is not accepted: ${cause.message}`;
+    this.#end();
+    socket.on('error', () => {});
+    // Node sends no alert about it, and the client's handshake is over: only a refused greeting tells it why.
+    const { greeting, idFormat } = this.#rules;
+    if (greeting === undefined) {
+      socket.destroy();
+    } else {
+      const reject = rejectFrame(new RejectedError('auth', problem));
+      socket.end(Buffer.concat([encodeTag(this.id, idFormat), reject]), () => socket.destroy());
+    }
+    this.#owner.onFailed(this, new DialError('tls', problem, { cause }));
   }
 
   #sendTag(secure: boolean): void {
@@ -130,9 +148,8 @@ export class Arrival implements GreeterOwner {
   }
 
   readonly #onError = (cause: Error): void => {
-    this.fail(
-      new DialError(this.#stage, `the connection broke at the stage "${this.#stage}": ${cause.message}`, { cause }),
-    );
+    const problem = tlsFault(cause) ?? cause.message;
+    this.fail(new DialError(this.#stage, `the connection broke at the stage "${this.#stage}": ${problem}`, { cause }));
   };
 
   readonly #onClose = (): void => {

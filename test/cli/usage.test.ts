@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
+import { fileURLToPath } from 'node:url';
 import test from 'ava';
 import { AGENT } from '../../src/client/agent.ts';
 import { runCli, textFile } from '../helpers/cli.ts';
@@ -75,6 +76,43 @@ const misuses: readonly Misuse[] = [
     args: [...SERVER, '--tls', '2', '--key', '/nowhere'],
     env: { POOLD_CERT: '/nowhere' },
     says: /POOLD_CERT and --key: \/nowhere/,
+  },
+  {
+    title: 'a client certificate where no server asks for one',
+    args: [...CLIENT, '--cert', '/nowhere', '--key', '/nowhere'],
+    says: /--cert: has no effect in mode 1, where servers ask for no client certificate; use mode 2/,
+  },
+  {
+    title: 'half a client certificate',
+    args: [...CLIENT, '--tls', '2', '--cert', '/nowhere'],
+    says: /--key: is missing/,
+  },
+  {
+    title: 'a client certificate that is not there',
+    args: [...CLIENT, '--tls', '2', '--cert', '/nowhere'],
+    env: { POOLD_KEY: '/nowhere' },
+    says: /--cert and POOLD_KEY: \/nowhere/,
+  },
+  {
+    title: 'authorities of clients in mode 1',
+    args: [...SERVER, '--client-ca', fileURLToPath(import.meta.url)],
+    says: /--client-ca: has no effect in mode 1/,
+  },
+  {
+    title: 'authorities of clients that are not there',
+    args: [...SERVER, '--tls', '2', '--client-ca', '/nowhere'],
+    says: /--client-ca: \/nowhere cannot be read/,
+  },
+  { title: 'certificates without a folder', args: ['cert', '--host', 'a'], says: /--out/ },
+  {
+    title: 'certificates for no days',
+    args: ['cert', '--out', '/nowhere', '--host', 'a', '--days', '0'],
+    says: /--days.*1 to 3650/,
+  },
+  {
+    title: 'a new authority without a server',
+    args: ['cert', '--out', '/nowhere', '--client', 'a'],
+    says: /--host: is missing; a new authority/,
   },
   { title: 'a CA without mode 2', args: [...CLIENT, '--fingerprint', 'xyz'], says: /--fingerprint/ },
   {
@@ -211,6 +249,11 @@ test('a mistake on the command line never shows a secret', async (t) => {
 });
 
 test('help is on stdout, names every flag and its variable, and is no error', async (t) => {
+  const cert = await runCli(['cert', '--help']);
+  t.is(cert.code, 0);
+  for (const text of ['--out', '--host', '--client', '--days', 'POOLD_FORCE', 'Examples:']) {
+    t.true(cert.stdout.includes(text), `cert: ${text}`);
+  }
   for (const command of ['server', 'client']) {
     const { code, stdout } = await runCli([command, '--help']);
     t.is(code, 0);

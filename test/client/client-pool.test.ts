@@ -52,21 +52,6 @@ test('a tag from a plain TLS server is read exactly; the bytes behind it go to w
   server.close();
 });
 
-test('what is no tag is refused with what it looks like', async (t) => {
-  const server = createTcpServer((socket) => {
-    socket.on('error', () => {});
-    socket.end('SSH-2.0-OpenSSH_9.2\r\n');
-  });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const dial = { host: '127.0.0.1', port: (server.address() as AddressInfo).port };
-  const { error, stage } = await failureOf({ dial, tls: { mode: 0 } });
-  t.is(error.code, 'POOLD_ERR_BAD_TAG');
-  t.is(stage, 'tag');
-  t.regex(error.message, /SSH/);
-  server.close();
-});
-
 test('a wrong token is refused with clear words', async (t) => {
   await using server = new ServerPool({ listen: LISTEN, token: TOKEN });
   await server.start();

@@ -45,21 +45,30 @@ test('the example with raw connections prints what it says', async (t) => {
   t.is(child.output, 'hello\ntrue true\n');
 });
 
-test('the commands make a tunnel that curl passes through', async (t) => {
+/** The commands of a pair, as they stand in the README: what makes its files, the server, the client, and a visitor. */
+interface Commands {
+  readonly making: readonly string[];
+  readonly server: string;
+  readonly client: string;
+  readonly curl: string;
+}
+
+const commandsWork = test.macro(async (t, { making, ...pair }: Commands) => {
   const folder = await mkdtemp(join(tmpdir(), 'poold-readme-'));
   t.teardown(() => rm(folder, { recursive: true }));
   await using target = await startTarget((socket) => {
     socket.once('data', () => socket.end('HTTP/1.1 200 OK\r\ncontent-length: 5\r\nconnection: close\r\n\r\nhello'));
   });
-  const commands = blocks('sh').filter((code) => code.includes('poold.js') || code.includes('curl'));
-  const moved = await onFreePorts(commands.join('\u0000'), target.port);
-  const [token = '', server = '', client = '', curl = ''] = moved.code
-    .replaceAll('bin/poold.js', join(root, 'bin/poold.js'))
-    .split('\u0000');
-  const shell = (code: string) =>
-    startChild('bash', ['-c', code.startsWith('(') ? code : `exec ${code}`], { cwd: folder });
-  await using made = shell(token);
-  t.is(await made.ended(), 0, made.output);
+  const moved = await onFreePorts([pair.server, pair.client, pair.curl].join('\u0000'), target.port);
+  const [server = '', client = '', curl = ''] = moved.code.split('\u0000');
+  const shell = (code: string) => {
+    const command = code.replaceAll('bin/poold.js', join(root, 'bin/poold.js'));
+    return startChild('bash', ['-c', command.startsWith('(') ? command : `exec ${command}`], { cwd: folder });
+  };
+  for (const command of making) {
+    await using made = shell(command);
+    t.is(await made.ended(), 0, made.output);
+  }
   await using serving = shell(server);
   await serving.printed(/listening/i);
   await using dialling = shell(client);
@@ -67,6 +76,19 @@ test('the commands make a tunnel that curl passes through', async (t) => {
   await using fetched = shell(curl.replace('curl', 'curl --silent --show-error'));
   t.is(await fetched.ended(), 0, fetched.output);
   t.is(fetched.output, 'hello');
+});
+
+const commands = blocks('sh').filter((code) => code.includes('poold.js') || code.includes('curl'));
+const [token = '', server = '', client = '', curl = ''] = commands;
+const [cert = '', certServer = '', certClient = ''] = commands.filter((code) => code.includes('certs'));
+
+test('the commands make a tunnel that curl passes through', commandsWork, { making: [token], server, client, curl });
+
+test('so do those of a private pair with certificates', commandsWork, {
+  making: [token, cert],
+  server: certServer,
+  client: certClient,
+  curl,
 });
 
 test('the README begins as newcomers need it', (t) => {

@@ -2,7 +2,7 @@
 
 import { generate } from 'selfsigned';
 
-interface TestCertificate {
+export interface TestCertificate {
   readonly cert: string;
   readonly key: string;
 }
@@ -22,6 +22,13 @@ export interface TestCertificates {
   readonly client: TestCertificate;
 }
 
+interface LeafOptions {
+  readonly fromDays?: number;
+  readonly toDays?: number;
+  /** What it is good for. Default: both. */
+  readonly uses?: { readonly serverAuth?: boolean; readonly clientAuth?: boolean };
+}
+
 const DAY_MS = 86_400_000;
 
 let made: Promise<TestCertificates> | undefined;
@@ -37,16 +44,18 @@ async function make(): Promise<TestCertificates> {
   const stranger = await makeAuthority('poold test stranger');
   const [localhost, expired, elsewhere, client] = await Promise.all([
     makeLeaf(authority, ['localhost', '127.0.0.1', '::1']),
-    makeLeaf(authority, ['localhost', '127.0.0.1', '::1'], -2, -1),
+    makeLeaf(authority, ['localhost', '127.0.0.1', '::1'], { fromDays: -2, toDays: -1 }),
     makeLeaf(authority, ['elsewhere.example']),
     makeLeaf(authority, ['client.example']),
   ]);
   return { authority, stranger, localhost, expired, elsewhere, client };
 }
 
-async function makeAuthority(name: string): Promise<TestCertificate> {
+/** An authority: its own, or one that `above` has signed. */
+export async function makeAuthority(name: string, above?: TestCertificate): Promise<TestCertificate> {
   const pem = await generate([{ name: 'commonName', value: name }], {
     ...validity(-1, 30),
+    ...(above === undefined ? {} : { ca: above }),
     extensions: [
       { name: 'basicConstraints', cA: true, critical: true },
       { name: 'keyUsage', keyCertSign: true, cRLSign: true, critical: true },
@@ -55,19 +64,19 @@ async function makeAuthority(name: string): Promise<TestCertificate> {
   return { cert: `${pem.cert}\n`, key: pem.private };
 }
 
-async function makeLeaf(
-  authority: TestCertificate,
+/** A certificate for names and IP addresses; self-signed without an authority. */
+export async function makeLeaf(
+  authority: TestCertificate | undefined,
   names: readonly [string, ...string[]],
-  fromDays = -1,
-  toDays = 30,
+  { fromDays = -1, toDays = 30, uses = { serverAuth: true, clientAuth: true } }: LeafOptions = {},
 ): Promise<TestCertificate> {
   const pem = await generate([{ name: 'commonName', value: names[0] }], {
     ...validity(fromDays, toDays),
-    ca: authority,
+    ...(authority === undefined ? {} : { ca: authority }),
     extensions: [
       { name: 'basicConstraints', cA: false, critical: true },
       { name: 'keyUsage', digitalSignature: true, critical: true },
-      { name: 'extKeyUsage', serverAuth: true, clientAuth: true },
+      { name: 'extKeyUsage', ...uses },
       {
         name: 'subjectAltName',
         altNames: names.map((name) => (/^[\d.:]+$/.test(name) ? { type: 7, ip: name } : { type: 2, value: name })),

@@ -101,17 +101,6 @@ test('a crowd that says nothing does not keep a client out', async (t) => {
   for (const socket of crowd) socket.destroy();
 });
 
-test('garbage, and plain text where TLS is due, are typed errors', async (t) => {
-  await using pool = new ServerPool({ listen: LISTEN, token: TOKEN });
-  await pool.start();
-  const failed = nextEvent<HandshakeFailedEvent>(pool, 'handshakeFailed');
-  const socket = connectTcp({ ...pool.address, port: pool.address?.port ?? 0 }).on('error', () => {});
-  socket.write('GET / HTTP/1.1\r\n\r\n');
-  socket.resume();
-  await once(socket, 'close');
-  t.is((await failed).error.code, 'POOLD_ERR_DIAL');
-});
-
 test('a full pool turns a client away with the reason, and takes the next when there is room', async (t) => {
   await using pool = new ServerPool({ listen: LISTEN, token: TOKEN, maxCapacity: 1 });
   await pool.start();

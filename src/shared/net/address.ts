@@ -162,6 +162,25 @@ function parseHost(host: string, text: string): string {
   return host;
 }
 
+/**
+ * Reads a host name or an IP address that stands alone, as certificates have them; brackets and a closing dot are dropped.
+ *
+ * @throws RangeError whose message names the text and the problem, but not the option
+ */
+export function parseHostAlone(text: string): string {
+  const bare = /^\[(.*)\]$/.exec(text)?.[1] ?? text.replace(/\.$/, '');
+  if (isIP(bare) === 0) {
+    if (isHostName(bare)) return bare;
+    throw new RangeError(`"${text}" is neither a host name nor an IP address; write it alone, without port or scheme`);
+  }
+  const ip = normaliseIp(bare);
+  if (isWildcard(ip)) throw new RangeError(`"${text}" stands for all addresses; write one that others can reach`);
+  // What is left with a dot in it, ::1.2.3.4, has been out of use since 2006 (RFC 4291, 2.5.5.1).
+  if (isIPv6(ip) && ip.includes('.'))
+    throw new RangeError(`"${text}" is no address of these days; write 1.2.3.4 alone`);
+  return ip;
+}
+
 /** A name whose last label is a number is a mistyped IPv4 address (RFC 1123, 2.1). */
 function isHostName(host: string): boolean {
   const labels = host.replace(/\.$/, '').split('.');

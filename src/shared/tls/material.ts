@@ -1,29 +1,12 @@
 /** Where a server's certificate and key come from: made in memory, from files, or from the options. */
 
-import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import { ConfigError, InvalidOptionError, reasonOf } from '../errors.ts';
-import { fingerprintOf } from './fingerprint.ts';
-import { checkServerTls, type Pem, type ServerTlsOptions } from './modes.ts';
-
-/** A certificate (its chain behind it) and its private key as PEM text, fit for each other. */
-export interface TlsMaterial {
-  readonly cert: string;
-  readonly key: string;
-  /** Of the certificate, in the form of `fingerprintOf`. */
-  readonly fingerprint: string;
-}
-
-/** The two parts of the material, named as the options are. */
-type Part = 'cert' | 'key';
-
-const HOUR_MS = 3_600_000;
-
-/** The certificate begins in the past, so that peers whose clock is behind find it valid. */
-const BACKDATED_MS = HOUR_MS;
+import { ConfigError, reasonOf } from '../errors.ts';
+import { checkServerTls, type ServerTlsOptions } from './modes.ts';
+import { type Part, pemMaterial, readMaterial, type TlsMaterial, type TlsUse } from './pem.ts';
 
 /** About ten years: it lives in memory only, and no process should outlive it. */
-const LIFETIME_MS = 10 * 365 * 24 * HOUR_MS;
+const SELF_SIGNED_DAYS = 3650;
 
 /**
  * The material that the server's TLS mode needs: none for mode 0, self-signed for mode 1, the options'
@@ -37,7 +20,7 @@ export async function serverMaterial(options: ServerTlsOptions): Promise<TlsMate
     return undefined;
   }
   const { cert, key } = options;
-  return cert === undefined || key === undefined ? selfSignedMaterial() : pemMaterial(cert, key);
+  return cert === undefined || key === undefined ? selfSignedMaterial() : pemMaterial(cert, key, 'server');
 }
 
 /**
@@ -46,22 +29,13 @@ export async function serverMaterial(options: ServerTlsOptions): Promise<TlsMate
  */
 export async function selfSignedMaterial(): Promise<TlsMaterial> {
   // Imported late: loading it takes longer than making the certificate, and only mode 1 needs it.
-  const { generate } = await import('selfsigned');
-  const now = Date.now();
-  const made = await generate([{ name: 'commonName', value: 'localhost' }], {
-    keyType: 'ec',
-    curve: 'P-256',
-    algorithm: 'sha256',
-    notBeforeDate: new Date(now - BACKDATED_MS),
-    notAfterDate: new Date(now + LIFETIME_MS),
-    extensions: [
-      { name: 'basicConstraints', cA: false, critical: true },
-      { name: 'keyUsage', digitalSignature: true, critical: true },
-      { name: 'extKeyUsage', serverAuth: true },
-      { name: 'subjectAltName', altNames: [{ type: 2, value: 'localhost' }] },
-    ],
+  const { makeCertificate } = await import('./authority.ts');
+  return await makeCertificate(undefined, {
+    use: 'server',
+    name: 'localhost',
+    hosts: ['localhost'],
+    days: SELF_SIGNED_DAYS,
   });
-  return { cert: `${made.cert}\n`, key: made.private, fingerprint: fingerprintOf(new X509Certificate(made.cert).raw) };
 }
 
 /**
@@ -69,19 +43,10 @@ export async function selfSignedMaterial(): Promise<TlsMaterial> {
  *
  * @throws ConfigError naming the file, what is wrong with it and what to do; never what the key holds
  */
-export async function fileMaterial(certPath: string, keyPath: string): Promise<TlsMaterial> {
+export async function fileMaterial(certPath: string, keyPath: string, use: TlsUse): Promise<TlsMaterial> {
   const [cert, key] = await Promise.all([readText(certPath), readText(keyPath)]);
   const paths: Record<Part, string> = { cert: certPath, key: keyPath };
-  return inspect(cert, key, (part, problem) => new ConfigError(`${paths[part]}: ${problem}`));
-}
-
-/**
- * Takes a certificate and its key from the options.
- *
- * @throws InvalidOptionError for `tls.cert` or `tls.key`
- */
-function pemMaterial(cert: Pem, key: Pem): TlsMaterial {
-  return inspect(String(cert), String(key), (part, problem) => new InvalidOptionError(`tls.${part}`, problem));
+  return readMaterial(cert, key, use, (part, problem) => new ConfigError(`${paths[part]}: ${problem}`));
 }
 
 async function readText(path: string): Promise<string> {
@@ -91,41 +56,5 @@ async function readText(path: string): Promise<string> {
     throw new ConfigError(`${path}: cannot be read (${reasonOf(error)}); check the path and its permissions`, {
       cause: error,
     });
-  }
-}
-
-/** Checks that the parts can be used, and together; `refuse` makes the error for a part that cannot. */
-function inspect(cert: string, key: string, refuse: (part: Part, problem: string) => Error): TlsMaterial {
-  const certificate = readCertificate(cert);
-  if (certificate === undefined) {
-    throw refuse('cert', 'no certificate in PEM form; it must begin with -----BEGIN CERTIFICATE-----');
-  }
-  const privateKey = readKey(key);
-  if (privateKey === undefined) {
-    throw refuse('key', 'no private key in PEM form without a passphrase; convert it with "openssl pkey"');
-  }
-  if (!certificate.checkPrivateKey(privateKey)) {
-    throw refuse('key', "does not belong to the certificate; a chain's first certificate must be the server's own");
-  }
-  if (Date.parse(certificate.validTo) < Date.now()) {
-    throw refuse('cert', `expired on ${certificate.validTo}; renew the certificate`);
-  }
-  return { cert, key, fingerprint: fingerprintOf(certificate.raw) };
-}
-
-function readCertificate(pem: string): X509Certificate | undefined {
-  try {
-    return new X509Certificate(pem);
-  } catch {
-    return undefined;
-  }
-}
-
-function readKey(pem: string): KeyObject | undefined {
-  try {
-    return createPrivateKey(pem);
-  } catch {
-    // The cause is dropped: nothing of what a key's file holds may reach a log.
-    return undefined;
   }
 }

@@ -12,7 +12,7 @@ import {
 } from 'node:tls';
 import { InvalidOptionError, reasonOf } from '../errors.ts';
 import { normaliseFingerprint } from './fingerprint.ts';
-import type { TlsMaterial } from './material.ts';
+import { type Pem, pemMaterial, type TlsMaterial } from './pem.ts';
 
 /**
  * - `0`: no TLS.
@@ -21,9 +21,6 @@ import type { TlsMaterial } from './material.ts';
  * - `2`: the server loads a certificate, and the client verifies its chain and host name.
  */
 export type TlsMode = 0 | 1 | 2;
-
-/** Certificates or a key, as PEM text or a file's bytes. */
-export type Pem = string | Buffer;
 
 export interface ServerTlsOptions {
   readonly mode: TlsMode;
@@ -45,6 +42,10 @@ export interface ClientTlsOptions {
   readonly ca?: Pem;
   /** Modes 1 and 2: the SHA-256 fingerprint that the server's certificate must have. */
   readonly fingerprint?: string;
+  /** Mode 2: the certificate to show where the server asks for one (`clientCa`), with its chain behind it. */
+  readonly cert?: Pem;
+  /** The certificate's private key, without a passphrase. */
+  readonly key?: Pem;
 }
 
 /** TLS 1.2 has neither the exporter of 1.3 nor its short handshake, and all of our peers speak 1.3. */
@@ -52,15 +53,18 @@ const MIN_VERSION = 'TLSv1.3';
 
 const MODES: ReadonlySet<unknown> = new Set([0, 1, 2]);
 
+/** Options that go together, each with the other. */
+const PAIR = [
+  ['cert', 'key'],
+  ['key', 'cert'],
+] as const;
+
 const PEM_CERTIFICATE = /-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----/gs;
 
 /** @throws InvalidOptionError naming the `tls.…` option that is wrong or does not fit the mode */
 export function checkServerTls(options: ServerTlsOptions): void {
   checkMode(options.mode);
-  for (const [name, other] of [
-    ['cert', 'key'],
-    ['key', 'cert'],
-  ] as const) {
+  for (const [name, other] of PAIR) {
     const needed = options.mode === 2 || (options.mode === 1 && options[other] !== undefined);
     if (needed && options[name] === undefined) {
       throw new InvalidOptionError(
@@ -93,6 +97,16 @@ export function checkClientTls(options: ClientTlsOptions): void {
       throw new InvalidOptionError('tls.fingerprint', reasonOf(error), { cause: error });
     }
   }
+  for (const [name, other] of PAIR) {
+    if (options.mode !== 2 && options[name] !== undefined) {
+      const problem = `has no effect in mode ${options.mode}, where servers ask for no client certificate; use mode 2`;
+      throw new InvalidOptionError(`tls.${name}`, problem);
+    }
+    if (options.mode === 2 && options[name] === undefined && options[other] !== undefined) {
+      throw new InvalidOptionError(`tls.${name}`, 'is missing; a client certificate and its key go together');
+    }
+  }
+  if (options.cert !== undefined && options.key !== undefined) pemMaterial(options.cert, options.key, 'client');
   checkAuthorities('tls.ca', options.ca, options.mode);
 }
 
@@ -134,10 +148,14 @@ export function clientTlsSettings(options: ClientTlsOptions, host: string | unde
   if (options.mode === 0) {
     return undefined;
   }
-  const { ca } = options;
+  const { ca, cert, key } = options;
   const expected = options.hostname ?? host;
-  // Beside a context, tls.connect reads neither `ca` nor `minVersion`: they belong into it.
-  const secureContext = makeContext('tls.ca', { minVersion: MIN_VERSION, ...(ca === undefined ? {} : { ca }) });
+  // Beside a context, tls.connect reads nothing of what belongs into one.
+  const secureContext = makeContext(cert === undefined ? 'tls.ca' : 'tls.cert', {
+    minVersion: MIN_VERSION,
+    ...(ca === undefined ? {} : { ca }),
+    ...(cert === undefined || key === undefined ? {} : { cert, key }),
+  });
   // A server name must not be an IP address (RFC 6066, 3).
   const sni = expected === undefined || isIP(expected) !== 0 ? {} : { servername: expected };
   if (options.mode === 1) {

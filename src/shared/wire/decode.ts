@@ -103,7 +103,7 @@ export class FrameDecoder {
     }
     if (length > payloadLimit(type)) {
       throw new ProtocolError(
-        `a frame of type 0x${type.toString(16).padStart(2, '0')} claims ${length} bytes, ${payloadLimit(type)} are allowed`,
+        `a frame of type 0x${type.toString(16).padStart(2, '0')} claims ${length} bytes, ${payloadLimit(type)} are allowed; is the peer a poold, and in the same TLS mode?`,
       );
     }
     this.#missing = length;

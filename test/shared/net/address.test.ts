@@ -12,6 +12,7 @@ import {
   localOf,
   normaliseIp,
   parseAddress,
+  parseHostAlone,
   remoteOf,
 } from '../../../src/shared/net/address.ts';
 
@@ -68,6 +69,32 @@ for (const [text, problem] of refusals) {
     t.true(error?.message.startsWith(`"${text}"`));
   });
 }
+
+test('a host that stands alone is a name, or one text for each IP address', (t) => {
+  for (const [text, host] of [
+    ['example.org', 'example.org'],
+    ['example.org.', 'example.org'],
+    ['localhost', 'localhost'],
+    ['10.0.0.1', '10.0.0.1'],
+    ['[2001:DB8::0:5]', '2001:db8::5'],
+    ['::ffff:10.0.0.1', '10.0.0.1'],
+  ] as const) {
+    t.is(parseHostAlone(text), host);
+  }
+  for (const text of [
+    '',
+    'a.example:80',
+    'http://a',
+    '10.0.0',
+    '*.a.example',
+    '::',
+    '::1.2.3.4',
+    'a,b',
+    'bücher.example',
+  ]) {
+    t.throws(() => parseHostAlone(text), { instanceOf: RangeError, message: /^".*"/ }, text);
+  }
+});
 
 test('a port alone takes the default host if there is one', (t) => {
   t.deepEqual(parseAddress('3000', { defaultHost: '127.0.0.1' }), { host: '127.0.0.1', port: 3000 });

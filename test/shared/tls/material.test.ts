@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { ConfigError, InvalidOptionError } from '../../../src/shared/errors.ts';
 import { fileMaterial, selfSignedMaterial, serverMaterial } from '../../../src/shared/tls/material.ts';
-import { type TestCertificates, testCertificates } from '../../helpers/certificates.ts';
+import { makeLeaf, type TestCertificates, testCertificates } from '../../helpers/certificates.ts';
 
 const YEAR_MS = 365 * 86_400_000;
 
@@ -42,7 +42,7 @@ async function writeFiles(t: ExecutionContext, cert: string, key: string): Promi
 test('a certificate with its chain and key are read from files', async (t) => {
   const { localhost, authority } = await testCertificates();
   const paths = await writeFiles(t, localhost.cert + authority.cert, localhost.key);
-  t.deepEqual(await fileMaterial(...paths), {
+  t.deepEqual(await fileMaterial(...paths, 'server'), {
     cert: localhost.cert + authority.cert,
     key: localhost.key,
     fingerprint: `sha256:${new X509Certificate(localhost.cert).fingerprint256}`,
@@ -103,7 +103,7 @@ for (const [what, { cert, key, file, problem }] of Object.entries(unusable)) {
   test(`${what} is refused by the file's name, without a word of the key`, async (t) => {
     const all = await testCertificates();
     const paths = await writeFiles(t, cert(all), key(all));
-    const error = await t.throwsAsync(fileMaterial(...paths), { instanceOf: ConfigError, message: problem });
+    const error = await t.throwsAsync(fileMaterial(...paths, 'server'), { instanceOf: ConfigError, message: problem });
     t.regex(error?.message ?? '', new RegExp(`/${file}: `));
     const secret = key(all).split('\n')[1] ?? '';
     t.false([error?.message, error?.stack, String(error?.cause)].join().includes(secret));
@@ -117,10 +117,25 @@ for (const [what, { cert, key, file, problem }] of Object.entries(unusable)) {
   });
 }
 
+test('a certificate for clients alone is no server certificate, and the other way round', async (t) => {
+  const { authority } = await testCertificates();
+  const [clients, servers] = await Promise.all([
+    makeLeaf(authority, ['localhost'], { uses: { clientAuth: true } }),
+    makeLeaf(authority, ['localhost'], { uses: { serverAuth: true } }),
+  ]);
+  const [ofClients, ofServers] = await Promise.all([
+    writeFiles(t, clients.cert, clients.key),
+    writeFiles(t, servers.cert, servers.key),
+  ]);
+  await t.throwsAsync(fileMaterial(...ofClients, 'server'), { message: /the\.crt: is not for a server: .*serverAuth/ });
+  await t.throwsAsync(fileMaterial(...ofServers, 'client'), { message: /the\.crt: is not for a client: .*clientAuth/ });
+  t.is((await fileMaterial(...ofClients, 'client')).cert, clients.cert);
+});
+
 test('a file that cannot be read is named', async (t) => {
   const { localhost } = await testCertificates();
   const [cert] = await writeFiles(t, localhost.cert, localhost.key);
-  await t.throwsAsync(fileMaterial(cert, `${cert}.missing`), {
+  await t.throwsAsync(fileMaterial(cert, `${cert}.missing`, 'server'), {
     instanceOf: ConfigError,
     message: /the\.crt\.missing: cannot be read \(ENOENT.*check the path/,
   });
