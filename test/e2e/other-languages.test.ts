@@ -8,7 +8,7 @@ import type { DialStage, PooldError } from '../../src/shared/errors.ts';
 import { ServerPool } from '../../src/server/server-pool.ts';
 import type { DialFailedEvent, HandshakeFailedEvent } from '../../src/shared/pool/pool-events.ts';
 import { serverTlsSettings, type TlsMode } from '../../src/shared/tls/modes.ts';
-import { selfSignedMaterial } from '../../src/shared/tls/material.ts';
+import { selfSignedMaterial } from '../../src/shared/tls/self-signed.ts';
 import { testCertificates } from '../helpers/certificates.ts';
 import { nextEvent, until } from '../helpers/events.ts';
 import { TOKEN, tlsOptions } from '../helpers/pair.ts';

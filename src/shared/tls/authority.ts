@@ -1,5 +1,5 @@
 /**
- * Makes certificates: an authority of one's own, what it signs, and self-signed ones. Keys are P-256, signatures SHA-256.
+ * Makes certificates: an authority of one's own, and what it signs. Keys are P-256, signatures SHA-256.
  * Knows no files.
  */
 
@@ -59,17 +59,12 @@ export async function makeAuthority(): Promise<TlsMaterial> {
   ]);
 }
 
-/**
- * Makes a certificate and its key.
- *
- * @param authority - who signs it; undefined for a self-signed one
- */
-export async function makeCertificate(authority: TlsMaterial | undefined, subject: Subject): Promise<TlsMaterial> {
+/** Makes a certificate and its key, signed by the authority. */
+export async function makeCertificate(authority: TlsMaterial, subject: Subject): Promise<TlsMaterial> {
   const { use, name, hosts = [], days } = subject;
   const keys = await makeKeys();
-  const issuer = authority === undefined ? undefined : await issuerOf(authority);
   const names = hosts.map((value) => ({ type: isIP(value) === 0 ? 'dns' : 'ip', value }) as const);
-  return await make(keys, issuer ?? { certificate: undefined, key: keys.privateKey }, name, days, [
+  return await make(keys, await issuerOf(authority), name, days, [
     new BasicConstraintsExtension(false, undefined, true),
     new KeyUsagesExtension(KeyUsageFlags.digitalSignature, true),
     new ExtendedKeyUsageExtension([use === 'server' ? ExtendedKeyUsage.serverAuth : ExtendedKeyUsage.clientAuth]),

@@ -5,9 +5,6 @@ import { ConfigError, reasonOf } from '../errors.ts';
 import { checkServerTls, type ServerTlsOptions } from './modes.ts';
 import { type Part, pemMaterial, readMaterial, type TlsMaterial, type TlsUse } from './pem.ts';
 
-/** About ten years: it lives in memory only, and no process should outlive it. */
-const SELF_SIGNED_DAYS = 3650;
-
 /**
  * The material that the server's TLS mode needs: none for mode 0, self-signed for mode 1, the options'
  * own for mode 2.
@@ -20,22 +17,10 @@ export async function serverMaterial(options: ServerTlsOptions): Promise<TlsMate
     return undefined;
   }
   const { cert, key } = options;
-  return cert === undefined || key === undefined ? selfSignedMaterial() : pemMaterial(cert, key, 'server');
-}
-
-/**
- * Makes a P-256 key and a self-signed certificate for `localhost`, valid from an hour ago for ten
- * years. Each call makes new ones, so a restarted server has another fingerprint.
- */
-export async function selfSignedMaterial(): Promise<TlsMaterial> {
+  if (cert !== undefined && key !== undefined) return pemMaterial(cert, key, 'server');
   // Imported late: loading it takes longer than making the certificate, and only mode 1 needs it.
-  const { makeCertificate } = await import('./authority.ts');
-  return await makeCertificate(undefined, {
-    use: 'server',
-    name: 'localhost',
-    hosts: ['localhost'],
-    days: SELF_SIGNED_DAYS,
-  });
+  const { selfSignedMaterial } = await import('./self-signed.ts');
+  return await selfSignedMaterial();
 }
 
 /**

@@ -1,7 +1,7 @@
 import { PassThrough } from 'node:stream';
 import test from 'ava';
 import { channelBinding } from '../../../src/shared/tls/exporter.ts';
-import { selfSignedMaterial } from '../../../src/shared/tls/material.ts';
+import { selfSignedMaterial } from '../../../src/shared/tls/self-signed.ts';
 import { clientTlsSettings, serverTlsSettings } from '../../../src/shared/tls/modes.ts';
 import { tlsPair } from '../../helpers/tls-pair.ts';
 

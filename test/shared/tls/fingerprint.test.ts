@@ -5,7 +5,7 @@ import test from 'ava';
 import fc from 'fast-check';
 import { FingerprintError } from '../../../src/shared/errors.ts';
 import { checkFingerprint, fingerprintOf, normaliseFingerprint } from '../../../src/shared/tls/fingerprint.ts';
-import { selfSignedMaterial } from '../../../src/shared/tls/material.ts';
+import { selfSignedMaterial } from '../../../src/shared/tls/self-signed.ts';
 import { clientTlsSettings, serverTlsSettings } from '../../../src/shared/tls/modes.ts';
 import { testCertificates } from '../../helpers/certificates.ts';
 import { tlsPair } from '../../helpers/tls-pair.ts';

@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { ConfigError, InvalidOptionError } from '../../../src/shared/errors.ts';
-import { fileMaterial, selfSignedMaterial, serverMaterial } from '../../../src/shared/tls/material.ts';
+import { fileMaterial, serverMaterial } from '../../../src/shared/tls/material.ts';
+import { selfSignedMaterial } from '../../../src/shared/tls/self-signed.ts';
 import { makeLeaf, type TestCertificates, testCertificates } from '../../helpers/certificates.ts';
 
 const YEAR_MS = 365 * 86_400_000;
