@@ -22,6 +22,7 @@ import { Acceptor, type AcceptorOwner } from './acceptor.ts';
 import type { Arrival } from './arrival.ts';
 import { Demand } from './demand.ts';
 import { checkServerPoolOptions, type ServerPoolOptions } from './server-pool-options.ts';
+import type { ServerPoolStats } from './server-pool-stats.ts';
 
 /** Among clients by a strategy. */
 function pickBy(strategy: Strategy): GroupPicker {
@@ -93,6 +94,12 @@ export class ServerPool<S extends boolean = true> extends VisitPool<S> {
   /** Connections that have proved nothing yet. */
   get arriving(): number {
     return this.#acceptor?.arriving ?? 0;
+  }
+
+  override stats(): ServerPoolStats {
+    const { waiting = 0, failures = 0, slowed = 0 } = this.#acceptor?.proofs ?? {};
+    const greetings = { waitingGreetings: waiting, failedGreetings: failures, slowedAddresses: slowed };
+    return { ...super.stats(), arriving: this.arriving, ...greetings };
   }
 
   /**

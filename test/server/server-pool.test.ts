@@ -87,18 +87,20 @@ test('a connection that is still arriving when the pool closes hears that, and n
   socket.destroy();
 });
 
-test('a crowd that says nothing does not keep a client out', async (t) => {
-  await using pool = new ServerPool({ listen: LISTEN, token: TOKEN, maxHandshakes: 8, maxHandshakesPerAddress: 8 });
-  await pool.start();
-  const dial = pool.address ?? '';
-  const crowd = Array.from({ length: 30 }, () => connectTcp({ ...pool.address, port: pool.address?.port ?? 0 }));
-  for (const socket of crowd) socket.on('error', () => {});
-  await until(() => pool.arriving === 8, 'the slots are full');
-  await using client = new ClientPool({ dial, token: TOKEN, minCapacity: 2 });
-  await client.start();
-  await client.warmed(2);
-  t.true(pool.arriving <= 8);
-  for (const socket of crowd) socket.destroy();
+test('case 4: a crowd that says nothing does not keep a client out, at its own address or another', async (t) => {
+  for (const localAddress of ['127.0.0.1', '127.0.0.2']) {
+    await using pool = new ServerPool({ listen: LISTEN, token: TOKEN, maxHandshakes: 8, maxHandshakesPerAddress: 8 });
+    await pool.start();
+    const to = { ...pool.address, port: pool.address?.port ?? 0, localAddress };
+    const crowd = Array.from({ length: 30 }, () => connectTcp(to));
+    for (const socket of crowd) socket.on('error', () => {});
+    await until(() => pool.arriving === 8, 'the slots are full');
+    await using client = new ClientPool({ dial: pool.address ?? '', token: TOKEN, minCapacity: 2 });
+    await client.start();
+    await client.warmed(2);
+    t.true(pool.arriving <= 8);
+    for (const socket of crowd) socket.destroy();
+  }
 });
 
 test('garbage, and plain text where TLS is due, are typed errors', async (t) => {

@@ -59,7 +59,15 @@ export interface Greeting {
    *
    * @throws RejectedError, ProtocolError, BadSettingsError when the greeting has failed
    */
-  receive(type: FrameType, payload: Buffer): { readonly reply?: Buffer; readonly greeted?: Greeted };
+  receive(type: FrameType, payload: Buffer): Answer;
+}
+
+/** What a side says to a payload, and what it knows then; or that it will judge it later. */
+export interface Answer {
+  readonly reply?: Buffer;
+  readonly greeted?: Greeted;
+  /** Calls back, once or never, when `judge` may be called for the answer; it throws what {@link Greeting.receive} does. */
+  readonly later?: (ready: (judge: () => Answer) => void) => void;
 }
 
 /** What the server decides about a client that has proved its token; throws RejectedError to turn it away. */
@@ -72,6 +80,8 @@ export interface ServerGreetingOptions {
   /** Whether a tunnel of that name exists. */
   readonly hasTunnel: (tunnel: string) => boolean;
   readonly admit: Admit;
+  /** Calls `judge` when it is the turn of this HELLO: now, later or never. Without it, all are judged at once. */
+  readonly turn?: (hello: HelloInfo, judge: () => void) => void;
 }
 
 /** Said to everyone who fails to prove the token, whatever was wrong. */
@@ -79,7 +89,7 @@ const NO_PROOF = 'the token is wrong, or unknown here; use the same token on bot
 
 /** The server's side: challenges, and judges the client's proof. */
 export class ServerGreeting implements Greeting {
-  readonly expects = [FrameType.hello];
+  expects: readonly FrameType[] = [FrameType.hello];
   readonly rejects = true;
   readonly #options: ServerGreetingOptions;
   readonly #challenge = encodeChallenge({ version: PROTOCOL_VERSION, nonce: randomBytes(NONCE_BYTES) });
@@ -92,8 +102,15 @@ export class ServerGreeting implements Greeting {
     return encodeFrame(FrameType.challenge, 0, this.#challenge);
   }
 
-  receive(_type: FrameType, payload: Buffer): { reply: Buffer; greeted: Greeted } {
+  receive(_type: FrameType, payload: Buffer): Answer {
     const hello = this.#read(payload);
+    const { turn } = this.#options;
+    this.expects = [];
+    if (turn === undefined) return this.#judge(hello);
+    return { later: (ready) => turn(hello, () => ready(() => this.#judge(hello))) };
+  }
+
+  #judge(hello: Hello): Answer {
     const { channel, tokens, hasTunnel, admit } = this.#options;
     const { tunnel, client, agent, kid } = hello;
     const key = tokens.keyFor(kid, tunnel);
@@ -159,7 +176,7 @@ export class ClientGreeting implements Greeting {
     return undefined;
   }
 
-  receive(type: FrameType, payload: Buffer): { reply?: Buffer; greeted?: Greeted } {
+  receive(type: FrameType, payload: Buffer): Answer {
     if (type === FrameType.challenge) return { reply: this.#hello(payload) };
     if (type === FrameType.welcome) return { greeted: this.#welcome(payload) };
     const { code, message, retryAfterMs } = decodeReject(payload);
