@@ -1,5 +1,6 @@
 /** The listening side of a server pool: lets connections in, and never waits for one of them before the next. */
 import { createServer, type Server, type Socket } from 'node:net';
+import type { Clock } from '../shared/clock.ts';
 import { AddressRefusedError, DialError, reasonOf, RejectedError } from '../shared/errors.ts';
 import { formatAddress, type HostAddress, remoteOf } from '../shared/net/address.ts';
 import type { AllowList } from '../shared/net/allow-list.ts';
@@ -17,12 +18,18 @@ export interface AcceptorOptions {
   /** Where to listen, or a server of the caller's, which the caller closes. */
   readonly listen: HostAddress | Server;
   readonly reusePort: boolean;
-  readonly allow: AllowList;
   /** TCP keep-alive, ms; 0 off. */
   readonly keepAliveMs: number;
   readonly maxHandshakes: number;
   readonly maxHandshakesPerAddress: number;
+  readonly clock: Clock;
   readonly random: () => number;
+}
+
+/** What the next connection is let in by. Asked for each, because it may change. */
+export interface AcceptorDoor {
+  readonly allow: AllowList;
+  readonly rules: ArrivalRules;
 }
 
 /** Room kept for a raw connection; given back when it does not come. */
@@ -62,7 +69,7 @@ interface Arriving<R> {
 
 export class Acceptor<R extends Room> implements ArrivalOwner {
   readonly #options: AcceptorOptions;
-  readonly #rules: ArrivalRules;
+  readonly #door: AcceptorDoor;
   readonly #owner: AcceptorOwner<R>;
   readonly #slots: HandshakeSlots;
   readonly #proofs: ProofQueue;
@@ -70,12 +77,12 @@ export class Acceptor<R extends Room> implements ArrivalOwner {
   #server: Server | undefined;
   #closed = false;
 
-  constructor(options: AcceptorOptions, rules: ArrivalRules, owner: AcceptorOwner<R>) {
+  constructor(options: AcceptorOptions, door: AcceptorDoor, owner: AcceptorOwner<R>) {
     this.#options = options;
-    this.#rules = rules;
+    this.#door = door;
     this.#owner = owner;
     this.#slots = new HandshakeSlots(options.maxHandshakes, options.maxHandshakesPerAddress);
-    this.#proofs = new ProofQueue({ clock: rules.clock, random: options.random });
+    this.#proofs = new ProofQueue(options);
   }
 
   /** Connections that have proved nothing yet. */
@@ -170,17 +177,18 @@ export class Acceptor<R extends Room> implements ArrivalOwner {
     const remote = remoteOf(socket);
     // Unknown on a unix socket, and when the peer has reset the connection before it was accepted.
     const ip = socket.remoteAddress;
-    if (!this.#options.allow.allows(ip)) {
+    if (!this.#door.allow.allows(ip)) {
       return this.#refuse(socket, remote, new AddressRefusedError(`${ip ?? remote} is not in the allow list`));
     }
-    const raw = this.#rules.greeting === undefined;
+    const { rules } = this.#door;
+    const raw = rules.greeting === undefined;
     const room = raw ? this.#owner.reserve() : undefined;
     if (raw && room === undefined) {
       return this.#refuse(socket, remote, new DialError('tag', 'the pool is full; raise its maximum'));
     }
     tuneSocket(socket, this.#options.keepAliveMs);
     const taken = (id: string): boolean => this.#arrivals.has(id) || this.#owner.has(id);
-    const arrival = new Arrival(newId(this.#rules.idFormat, taken), remote, socket, this.#rules, this);
+    const arrival = new Arrival(newId(rules.idFormat, taken), remote, socket, rules, this);
     const slot = this.#slots.take(ip === undefined ? remote : networkOf(ip), () =>
       arrival.fail(new DialError('greeting', this.#closed ? CLOSING : EVICTED)),
     );

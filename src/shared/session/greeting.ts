@@ -3,7 +3,7 @@
  * trusted before the proof, the server no more than the client (docs/protocol.md, "Authentication").
  */
 import { randomBytes } from 'node:crypto';
-import { ProtocolError, RejectedError } from '../errors.ts';
+import { ProtocolError, RejectedError, TokenExpiredError } from '../errors.ts';
 import { encodeFrame } from '../wire/encode.ts';
 import { FrameType, PROTOCOL_VERSION } from '../wire/frame.ts';
 import {
@@ -44,6 +44,9 @@ export interface Greeted {
   /** The client process, 32 hex characters: the same on all its connections. */
   readonly client: string;
   readonly agent: string;
+  /** At the server: the name of the token that was proved, if it has one, and when it expires, ms since 1970 or never (Infinity). */
+  readonly token?: string | undefined;
+  readonly tokenExpiresAt?: number | undefined;
 }
 
 /** One side of a greeting. */
@@ -77,6 +80,8 @@ type Admit = (hello: Hello) => Settings;
 export interface ServerGreetingOptions {
   readonly channel: Channel;
   readonly tokens: TokenRing;
+  /** The time of day, ms since 1970: tokens expire by it. */
+  readonly wallNow: () => number;
   /** Whether a tunnel of that name exists. */
   readonly hasTunnel: (tunnel: string) => boolean;
   readonly admit: Admit;
@@ -111,7 +116,7 @@ export class ServerGreeting implements Greeting {
   }
 
   #judge(hello: Hello): Answer {
-    const { channel, tokens, hasTunnel, admit } = this.#options;
+    const { channel, tokens, wallNow, hasTunnel, admit } = this.#options;
     const { tunnel, client, agent, kid } = hello;
     const key = tokens.keyFor(kid, tunnel);
     const transcript: Transcript = {
@@ -123,6 +128,11 @@ export class ServerGreeting implements Greeting {
     if (key === undefined || !proofsEqual(clientProof(key, transcript), hello.proof)) {
       throw new RejectedError('auth', NO_PROOF);
     }
+    const { name, expiresAt = Infinity, tunnels } = tokens.termsOf(kid);
+    if (expiresAt <= wallNow()) throw new TokenExpiredError(name, expiresAt, NO_PROOF);
+    if (tunnels?.has(tunnel) === false) {
+      throw new RejectedError('tunnel', `this token does not open the tunnel ${tunnel}; use one that does`);
+    }
     if (!hasTunnel(tunnel)) throw new RejectedError('tunnel', `there is no tunnel named ${tunnel} here`);
     const settings = admit(hello);
     const json = encodeWelcomeJson(settings);
@@ -130,7 +140,7 @@ export class ServerGreeting implements Greeting {
     const role = settings.opener === 'server' ? 'opener' : 'acceptor';
     return {
       reply: encodeFrame(FrameType.welcome, 0, encodeWelcome(proof, json)),
-      greeted: { role, settings, tunnel, client, agent },
+      greeted: { role, settings, tunnel, client, agent, token: name, tokenExpiresAt: expiresAt },
     };
   }
 
