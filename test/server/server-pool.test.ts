@@ -114,24 +114,6 @@ test('garbage, and plain text where TLS is due, are typed errors', async (t) => 
   t.is((await failed).error.code, 'POOLD_ERR_DIAL');
 });
 
-test('a full pool turns a client away with the reason, and takes the next when there is room', async (t) => {
-  await using pool = new ServerPool({ listen: LISTEN, token: TOKEN, maxCapacity: 1 });
-  await pool.start();
-  const dial = pool.address ?? '';
-  await using first = new ClientPool({ dial, token: TOKEN, minCapacity: 1 });
-  await first.start();
-  await first.warmed(1);
-  t.is(first.max, 1, 'the client dials no more than the server takes');
-  await using second = new ClientPool({ dial, token: TOKEN, minCapacity: 1 });
-  const failed = nextEvent<{ error: { code: string; reason?: string; retryAfterMs?: number } }>(second, 'dialFailed');
-  await second.start();
-  const { error } = await failed;
-  t.is(error.code, 'POOLD_ERR_REJECTED');
-  t.is(error.reason, 'full');
-  t.is(error.retryAfterMs, 1000);
-  t.is(pool.size, 1);
-});
-
 test('a connection that is lost in a visit goes to nobody who waits', async (t) => {
   await using pool = new ServerPool({ listen: LISTEN, token: TOKEN, maxCapacity: 1 });
   await pool.start();
