@@ -12,7 +12,8 @@
  *   back as fast as ever.
  * - A new client is a stranger like the others: until it has proved itself nothing tells them apart. One of those waiting
  *   is drawn by lot at each turn, so that its chance does not depend on who came first or is most stubborn; as it dials
- *   eight connections at once, and one that is drawn lets the others in, it waits about (guessers + 8) / 8 turns.
+ *   eight connections at once, and one that is drawn lets the others in, it waits about (guessers + 8) / 8 turns: 0.4 s with
+ *   20 that guess at once, 0.5 to 2.7 s with 120, which fill all places of their address.
  * - Nobody is judged who has hung up, so a guess takes one of the places of its address until its turn.
  *
  * A success does not forgive its address: a good token of one's own would buy guesses at the others'.

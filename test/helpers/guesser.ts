@@ -8,9 +8,10 @@ import type { HostAddress } from '../../src/shared/net/address.ts';
 import { TokenRing } from '../../src/shared/session/token-ring.ts';
 import { clientTlsSettings, type TlsMode } from '../../src/shared/tls/modes.ts';
 
-export interface Guessers {
+export interface Guessers extends Disposable {
   /** Guesses that the server has called wrong. */
   readonly refused: number;
+  /** Nobody guesses any more; the end of `using` does it, too. */
   stop(): void;
 }
 
@@ -58,13 +59,15 @@ export async function startGuessers({ to, atOnce, tls, from }: GuesserOptions): 
     dials.add(dial);
   };
   for (let index = 0; index < atOnce; index += 1) guess();
+  const stop = (): void => {
+    stopped = true;
+    for (const dial of [...dials]) dial.fail(new PoolClosedError('guessers'));
+  };
   return {
     get refused() {
       return refused;
     },
-    stop() {
-      stopped = true;
-      for (const dial of [...dials]) dial.fail(new PoolClosedError('guessers'));
-    },
+    stop,
+    [Symbol.dispose]: stop,
   };
 }
