@@ -20,10 +20,10 @@ const DEATHS: ReadonlySet<CloseReason> = new Set([
 export function logServer(server: TunnelServer, log: Logger): void {
   const { pool } = server;
   const clients = new Map<string, number>();
-  pool.on('connectionReady', ({ group }) => {
+  pool.on('connectionReady', ({ group, token }) => {
     const connections = (clients.get(group) ?? 0) + 1;
     clients.set(group, connections);
-    if (connections === 1) log.info({ client: group }, 'client joined');
+    if (connections === 1) log.info({ client: group, token }, 'client joined');
   });
   pool.on('connectionClosed', ({ group, reason }) => {
     const connections = (clients.get(group) ?? 0) - 1;

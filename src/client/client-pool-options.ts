@@ -136,9 +136,10 @@ export function checkClientPoolOptions(given: ClientPoolOptions) {
   const remote = typeof server === 'function' ? 'the server' : formatAddress(server);
   // The proxy's loopback addresses are not ours.
   const loopback = host === undefined ? undefined : proxy === undefined && isLoopback(host);
-  const tokens = checkTokens(options.token, options.session ? loopback : undefined);
+  const checkToken = (token: string | undefined) => checkTokens(token, options.session ? loopback : undefined);
   const { onVisit } = options;
-  return { ...options, onVisit, to, proxy: proxy && formatAddress(proxy.address), remote, host, tokens };
+  const via = proxy && formatAddress(proxy.address);
+  return { ...options, onVisit, to, proxy: via, remote, host, checkToken, tokens: checkToken(options.token) };
 }
 
 function notAbove(low: string, lowest: number, high: string, highest: number): void {

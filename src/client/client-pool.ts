@@ -10,7 +10,7 @@ import { unevenness } from '../shared/policy/even.ts';
 import { LoadMeter } from '../shared/load-meter.ts';
 import { Liveness } from '../shared/session/liveness.ts';
 import { Session } from '../shared/session/session.ts';
-import { TokenRing } from '../shared/session/token-ring.ts';
+import { type Token, TokenRing } from '../shared/session/token-ring.ts';
 import type { Visit } from '../shared/session/visit.ts';
 import { clientTlsSettings } from '../shared/tls/modes.ts';
 import type { PooledConnection } from '../shared/tunnel/pooled-connection.ts';
@@ -33,6 +33,7 @@ export class ClientPool<S extends boolean = true> extends VisitPool<S> {
   readonly #liveness: Liveness;
   readonly #dials = new Set<Dial>();
   #rules: DialRules | undefined;
+  #keys: Promise<TokenRing> | undefined;
   #starting: Promise<void> | undefined;
   #welcomed = false;
   /** How many processes the server has. */
@@ -87,6 +88,23 @@ export class ClientPool<S extends boolean = true> extends VisitPool<S> {
     return this.#starting;
   }
 
+  /**
+   * Proves another token from the next dial on, which begins at once if failures hold it back; what is connected stays.
+   * Resolves when the key is made.
+   *
+   * @throws InvalidOptionError as for the option `token`; then nothing has changed
+   */
+  async setToken(token: string | undefined): Promise<void> {
+    const keys = TokenRing.from(this.#options.checkToken(token));
+    this.#keys = keys;
+    const tokens = await keys;
+    const { greeting, ...rules } = this.#rules ?? {};
+    // Not the last one asked for, or the pool has yet to start, and does so with this one.
+    if (this.#keys !== keys || greeting === undefined) return;
+    this.#rules = { ...(rules as DialRules), greeting: { ...greeting, tokens } };
+    this.#loop.hurry();
+  }
+
   /** Dials now, whatever pause failures have left: for whoever has lost its other servers. */
   hurry(): void {
     this.#loop.hurry();
@@ -117,7 +135,7 @@ export class ClientPool<S extends boolean = true> extends VisitPool<S> {
     const { to, proxy, host, tls, tokens, tunnel, opener, session, idFormat, keepAliveMs, handshakeTimeoutMs, clock } =
       this.#options;
     const settings = clientTlsSettings(tls, host);
-    const ring = await TokenRing.from(tokens);
+    const ring = await this.#latestKeys(tokens);
     const greeting = { tokens: ring, hello: { tunnel, client: this.client, agent: AGENT }, opener };
     this.#rules = {
       to,
@@ -131,6 +149,13 @@ export class ClientPool<S extends boolean = true> extends VisitPool<S> {
       clock,
     };
     if (this.ready) this.#loop.start();
+  }
+
+  /** The keys of the last token that was asked for, at the time when they are made. */
+  async #latestKeys(tokens: readonly Token[]): Promise<TokenRing> {
+    const keys = (this.#keys ??= TokenRing.from(tokens));
+    const ring = await keys;
+    return keys === this.#keys ? ring : await this.#latestKeys(tokens);
   }
 
   #level(): DialledLevel {

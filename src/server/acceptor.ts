@@ -1,24 +1,35 @@
 /** The listening side of a server pool: lets connections in, and never waits for one of them before the next. */
 import { createServer, type Server, type Socket } from 'node:net';
-import { AddressRefusedError, DialError, reasonOf } from '../shared/errors.ts';
-import { formatAddress, type HostAddress, normaliseIp, remoteOf } from '../shared/net/address.ts';
+import type { Clock } from '../shared/clock.ts';
+import { AddressRefusedError, DialError, reasonOf, RejectedError } from '../shared/errors.ts';
+import { formatAddress, type HostAddress, remoteOf } from '../shared/net/address.ts';
 import type { AllowList } from '../shared/net/allow-list.ts';
+import { networkOf } from '../shared/net/network.ts';
 import { listenOptions, SOCKET_OPTIONS, tuneSocket } from '../shared/net/socket-options.ts';
 import type { Greeted } from '../shared/session/greeting.ts';
 import type { FrameDecoder } from '../shared/wire/decode.ts';
+import type { HelloInfo } from '../shared/wire/messages.ts';
 import { newId } from '../shared/wire/tag.ts';
 import { Arrival, type ArrivalOwner, type ArrivalRules } from './arrival.ts';
 import { type HandshakeSlot, HandshakeSlots } from './handshake-slots.ts';
+import { callerOf, type Proof, ProofQueue } from './proof-queue.ts';
 
 export interface AcceptorOptions {
   /** Where to listen, or a server of the caller's, which the caller closes. */
   readonly listen: HostAddress | Server;
   readonly reusePort: boolean;
-  readonly allow: AllowList;
   /** TCP keep-alive, ms; 0 off. */
   readonly keepAliveMs: number;
   readonly maxHandshakes: number;
   readonly maxHandshakesPerAddress: number;
+  readonly clock: Clock;
+  readonly random: () => number;
+}
+
+/** What the next connection is let in by. Asked for each, because it may change. */
+export interface AcceptorDoor {
+  readonly allow: AllowList;
+  readonly rules: ArrivalRules;
 }
 
 /** Room kept for a raw connection; given back when it does not come. */
@@ -44,25 +55,44 @@ const EVICTED = 'too many connections are under way, and this one had proved not
 /** Said to a connection that comes too late. */
 const CLOSING = 'the pool is closing';
 
+/** Said to a client behind an address from which others guess tokens. */
+const QUEUED =
+  'too many wrong greetings come from this address, and those of new clients wait in line; trying again helps';
+
+/** An arrival and what it holds. */
+interface Arriving<R> {
+  readonly slot: HandshakeSlot;
+  readonly room: R | undefined;
+  /** From its HELLO on. */
+  proof: Proof | undefined;
+}
+
 export class Acceptor<R extends Room> implements ArrivalOwner {
   readonly #options: AcceptorOptions;
-  readonly #rules: ArrivalRules;
+  readonly #door: AcceptorDoor;
   readonly #owner: AcceptorOwner<R>;
   readonly #slots: HandshakeSlots;
-  readonly #arrivals = new Map<string, { readonly slot: HandshakeSlot; readonly room: R | undefined }>();
+  readonly #proofs: ProofQueue;
+  readonly #arrivals = new Map<string, Arriving<R>>();
   #server: Server | undefined;
   #closed = false;
 
-  constructor(options: AcceptorOptions, rules: ArrivalRules, owner: AcceptorOwner<R>) {
+  constructor(options: AcceptorOptions, door: AcceptorDoor, owner: AcceptorOwner<R>) {
     this.#options = options;
-    this.#rules = rules;
+    this.#door = door;
     this.#owner = owner;
     this.#slots = new HandshakeSlots(options.maxHandshakes, options.maxHandshakesPerAddress);
+    this.#proofs = new ProofQueue(options);
   }
 
   /** Connections that have proved nothing yet. */
   get arriving(): number {
     return this.#slots.size;
+  }
+
+  /** What came of greetings so far, and of the addresses that have failed. */
+  get proofs(): Pick<ProofQueue, 'waiting' | 'failures' | 'slowed'> {
+    return this.#proofs;
   }
 
   /** The address listened on; undefined before {@link start} and on a unix socket. */
@@ -100,6 +130,7 @@ export class Acceptor<R extends Room> implements ArrivalOwner {
     const server = this.#server;
     server?.off('connection', this.#accept);
     this.#slots.clear();
+    this.#proofs.stop();
     if (server === undefined || server === this.#options.listen || !server.listening) return;
     await new Promise<void>((resolve) => {
       // Pooled connections may outlive the listener; only the port matters here.
@@ -114,15 +145,30 @@ export class Acceptor<R extends Room> implements ArrivalOwner {
   }
 
   /** @internal */
+  onHello(arrival: Arrival, hello: HelloInfo, judge: () => void): void {
+    const known = this.#arrivals.get(arrival.id);
+    if (known === undefined) return;
+    const giveUp = (): void => arrival.fail(new RejectedError('busy', QUEUED));
+    known.proof = { address: known.slot.address, caller: callerOf(hello), since: arrival.startedAt, judge, giveUp };
+    this.#proofs.enter(known.proof);
+  }
+
+  /** @internal */
   onGreeted(arrival: Arrival, greeted: Greeted, decoder: FrameDecoder): void {
-    this.#leave(arrival);
+    const { proof } = this.#leave(arrival) ?? {};
     this.#owner.onGreeted(arrival, greeted, decoder);
+    if (proof !== undefined) this.#proofs.proved(proof);
   }
 
   /** @internal */
   onFailed(arrival: Arrival, error: Error): void {
-    this.#leave(arrival)?.room?.cancel();
+    const { room, proof } = this.#leave(arrival) ?? {};
+    room?.cancel();
     this.#owner.onFailed(error, arrival.remote);
+    if (proof === undefined || !(error instanceof RejectedError)) return;
+    if (error.reason === 'auth') this.#proofs.refused(proof);
+    // Turned away for another reason, it has proved its token; `busy` is also said to those who had no turn.
+    else if (error.reason !== 'busy') this.#proofs.proved(proof);
   }
 
   readonly #onServerError = (error: Error): void => this.#owner.onFailed(error, undefined);
@@ -131,21 +177,22 @@ export class Acceptor<R extends Room> implements ArrivalOwner {
     const remote = remoteOf(socket);
     // Unknown on a unix socket, and when the peer has reset the connection before it was accepted.
     const ip = socket.remoteAddress;
-    if (!this.#options.allow.allows(ip)) {
+    if (!this.#door.allow.allows(ip)) {
       return this.#refuse(socket, remote, new AddressRefusedError(`${ip ?? remote} is not in the allow list`));
     }
-    const raw = this.#rules.greeting === undefined;
+    const { rules } = this.#door;
+    const raw = rules.greeting === undefined;
     const room = raw ? this.#owner.reserve() : undefined;
     if (raw && room === undefined) {
       return this.#refuse(socket, remote, new DialError('tag', 'the pool is full; raise its maximum'));
     }
     tuneSocket(socket, this.#options.keepAliveMs);
     const taken = (id: string): boolean => this.#arrivals.has(id) || this.#owner.has(id);
-    const arrival = new Arrival(newId(this.#rules.idFormat, taken), remote, socket, this.#rules, this);
-    const slot = this.#slots.take(ip === undefined ? remote : normaliseIp(ip), () =>
+    const arrival = new Arrival(newId(rules.idFormat, taken), remote, socket, rules, this);
+    const slot = this.#slots.take(ip === undefined ? remote : networkOf(ip), () =>
       arrival.fail(new DialError('greeting', this.#closed ? CLOSING : EVICTED)),
     );
-    this.#arrivals.set(arrival.id, { slot, room });
+    this.#arrivals.set(arrival.id, { slot, room, proof: undefined });
     arrival.start();
   };
 
@@ -155,11 +202,12 @@ export class Acceptor<R extends Room> implements ArrivalOwner {
     this.#owner.onFailed(error, remote);
   }
 
-  #leave(arrival: Arrival): { readonly room: R | undefined } | undefined {
+  #leave(arrival: Arrival): Arriving<R> | undefined {
     const known = this.#arrivals.get(arrival.id);
     if (known === undefined) return undefined;
     this.#arrivals.delete(arrival.id);
     this.#slots.release(known.slot);
+    if (known.proof !== undefined) this.#proofs.leave(known.proof);
     return known;
   }
 }

@@ -15,6 +15,7 @@ import { channelBinding } from '../shared/tls/exporter.ts';
 import { tlsFault } from '../shared/tls/tls-fault.ts';
 import { clientCertificateError } from '../shared/tls/verify-client.ts';
 import type { FrameDecoder } from '../shared/wire/decode.ts';
+import type { HelloInfo } from '../shared/wire/messages.ts';
 import { encodeTag, type IdFormat } from '../shared/wire/tag.ts';
 
 /** What is the same for all arrivals of a listener. */
@@ -23,13 +24,15 @@ export interface ArrivalRules {
   readonly tls: TLSSocketOptions | undefined;
   readonly idFormat: IdFormat;
   /** How to greet; undefined for raw connections. */
-  readonly greeting: Omit<ServerGreetingOptions, 'channel'> | undefined;
+  readonly greeting: Omit<ServerGreetingOptions, 'channel' | 'turn'> | undefined;
   readonly handshakeTimeoutMs: number;
   readonly clock: Clock;
 }
 
-/** How an arrival ends. */
+/** What becomes of an arrival: it ends in one of three ways. */
 export interface ArrivalOwner {
+  /** The client says who it is. Whoever calls `judge` has its proof judged, and the arrival ends by that. */
+  onHello(arrival: Arrival, hello: HelloInfo, judge: () => void): void;
   /** The tag is sent, and the pair is raw. */
   onRaw(arrival: Arrival): void;
   /** Both sides have proved themselves; frames may follow at once through `decoder`. */
@@ -142,7 +145,8 @@ export class Arrival implements GreeterOwner {
     socket.write(tag);
     const channel: Channel = { tag, secure, binding };
     this.#leaveSocket();
-    this.#greeter = new Greeter(socket, new ServerGreeting({ ...greeting, channel }), this);
+    const turn = (hello: HelloInfo, judge: () => void): void => this.#owner.onHello(this, hello, judge);
+    this.#greeter = new Greeter(socket, new ServerGreeting({ ...greeting, channel, turn }), this);
     this.#greeter.start();
     socket.uncork();
   }

@@ -7,7 +7,7 @@ import { AllowList } from '../shared/net/allow-list.ts';
 import { checkOptions, milliseconds, wholeNumber } from '../shared/options.ts';
 import { type PoolOptions, poolOptionsSchema } from '../shared/pool/pool-options.ts';
 import { STRATEGIES, type StrategyName } from '../shared/policy/strategy.ts';
-import { checkTokens } from '../shared/session/check-token.ts';
+import { checkTokens, type TokensOption } from '../shared/session/check-token.ts';
 import { checkServerTls, type ServerTlsOptions } from '../shared/tls/modes.ts';
 import type { VisitListener } from '../shared/tunnel/visit-pool.ts';
 import { isName } from '../shared/wire/fields.ts';
@@ -51,8 +51,11 @@ export interface ServerPoolOptions<S extends boolean = boolean> extends CoreOpti
   readonly idFormat?: IdFormat;
   /** False: tag, then raw connections as the ancestor has them, without greeting, token or reuse. Default true. */
   readonly session?: S;
-  /** The secret that clients must prove; several are valid at once. Required where others than this machine connect. */
-  readonly token?: string | readonly string[];
+  /**
+   * The secret that clients must prove; several are valid at once, with names, an end and tunnels of their own. Required
+   * where others than this machine connect.
+   */
+  readonly token?: TokensOption;
   /** Which side opens visits: `server` for a reverse tunnel, `client` for a forward one. Default `server`. */
   readonly opener?: 'server' | 'client';
   /** Serves the visits that clients open. Without it they are refused. Only with `opener: 'client'`. */
@@ -104,7 +107,8 @@ const schema = v.strictObject({
   clientStrategy: v.optional(v.picklist(STRATEGIES, `wants one of ${STRATEGIES.join(', ')}`), 'least-in-use'),
   idFormat: v.optional(v.picklist(['text8', 'raw4'], 'wants text8 or raw4'), 'text8'),
   session: v.optional(v.boolean('wants true or false'), true),
-  token: v.optional(v.union([v.string(), v.array(v.string())], 'wants a text or a list of texts')),
+  // Checked by `checkTokens`, which quotes no secret.
+  token: v.optional(v.custom<TokensOption>(() => true)),
   tunnel: v.optional(v.custom<string>(isName, 'wants 1 to 64 of A-Z a-z 0-9 . _ -'), 'default'),
   opener: v.optional(v.picklist(['server', 'client'], 'wants server or client'), 'server'),
   onVisit: v.optional(v.custom<VisitListener>((value) => typeof value === 'function', 'wants a function')),
@@ -121,7 +125,15 @@ export function checkServerPoolOptions(given: ServerPoolOptions) {
   }
   const listen = options.server ?? listenOption('listen', options.listen as string | HostAddress);
   checkServerTls(options.tls);
-  const tokens = checkTokens(options.token, 'host' in listen && options.session ? isLoopback(listen.host) : undefined);
+  const loopback = 'host' in listen && options.session ? isLoopback(listen.host) : undefined;
+  const checkToken = (token: TokensOption | undefined) => checkTokens(token, loopback);
   const { onVisit } = options;
-  return { ...options, onVisit, listen, tokens, allow: new AllowList(options.allow) };
+  return {
+    ...options,
+    onVisit,
+    listen,
+    checkToken,
+    tokens: checkToken(options.token),
+    allow: new AllowList(options.allow),
+  };
 }

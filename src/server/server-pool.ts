@@ -11,10 +11,7 @@ import { makeStrategy, type Strategy } from '../shared/policy/strategy.ts';
 import { LoadMeter } from '../shared/load-meter.ts';
 import { Liveness } from '../shared/session/liveness.ts';
 import { Session } from '../shared/session/session.ts';
-import { TokenRing } from '../shared/session/token-ring.ts';
 import type { Visit } from '../shared/session/visit.ts';
-import { serverMaterial } from '../shared/tls/material.ts';
-import { serverTlsSettings } from '../shared/tls/modes.ts';
 import type { FrameDecoder } from '../shared/wire/decode.ts';
 import type { PooledConnection } from '../shared/tunnel/pooled-connection.ts';
 import { type VisitorInfo, VisitPool } from '../shared/tunnel/visit-pool.ts';
@@ -22,7 +19,9 @@ import { MAX_CONNECTIONS, type Settings } from '../shared/wire/messages.ts';
 import { Acceptor, type AcceptorOwner } from './acceptor.ts';
 import type { Arrival } from './arrival.ts';
 import { Demand } from './demand.ts';
+import { Door, type TlsRenewal } from './door.ts';
 import { checkServerPoolOptions, type ServerPoolOptions } from './server-pool-options.ts';
+import type { ServerPoolStats } from './server-pool-stats.ts';
 
 /** Among clients by a strategy. */
 function pickBy(strategy: Strategy): GroupPicker {
@@ -40,8 +39,8 @@ export class ServerPool<S extends boolean = true> extends VisitPool<S> {
   readonly #options: ReturnType<typeof checkServerPoolOptions>;
   readonly #demand: Demand;
   readonly #liveness: Liveness;
+  readonly #door: Door;
   #acceptor: Acceptor<Reservation<PooledConnection<S>>> | undefined;
-  #fingerprint: string | undefined;
   #starting: Promise<void> | undefined;
 
   /** @throws InvalidOptionError naming the option */
@@ -65,6 +64,8 @@ export class ServerPool<S extends boolean = true> extends VisitPool<S> {
     };
     super(core, checked);
     this.#options = checked;
+    const hasTunnel = (wanted: string): boolean => wanted === checked.tunnel;
+    this.#door = new Door(checked, { hasTunnel, admit: () => this.#admit() });
     this.#demand = new Demand(clock, () => this, new LoadMeter(clock));
     this.#liveness = new Liveness({
       clock,
@@ -88,12 +89,18 @@ export class ServerPool<S extends boolean = true> extends VisitPool<S> {
 
   /** The certificate's SHA-256 fingerprint, which clients may pin; undefined before {@link start} and without TLS. */
   get fingerprint(): string | undefined {
-    return this.#fingerprint;
+    return this.#door.fingerprint;
   }
 
   /** Connections that have proved nothing yet. */
   get arriving(): number {
     return this.#acceptor?.arriving ?? 0;
+  }
+
+  override stats(): ServerPoolStats {
+    const { waiting = 0, failures = 0, slowed = 0 } = this.#acceptor?.proofs ?? {};
+    const greetings = { waitingGreetings: waiting, failedGreetings: failures, slowedAddresses: slowed };
+    return { ...super.stats(), arriving: this.arriving, ...greetings };
   }
 
   /**
@@ -104,6 +111,35 @@ export class ServerPool<S extends boolean = true> extends VisitPool<S> {
   start(): Promise<void> {
     this.#starting ??= this.#start();
     return this.#starting;
+  }
+
+  /**
+   * Takes other tokens for who comes from now on; who is in stays. Resolves when the keys are made, which takes about a
+   * tenth of a second of CPU for each.
+   *
+   * @throws InvalidOptionError as for the option `token`; then nothing has changed
+   */
+  async setTokens(token: ServerPoolOptions['token']): Promise<void> {
+    await this.#door.setTokens(this.#options.checkToken(token));
+  }
+
+  /**
+   * Takes another allow list for who comes from now on; who is in stays.
+   *
+   * @throws InvalidOptionError as for the option `allow`; then nothing has changed
+   */
+  setAllow(allow: readonly string[]): void {
+    this.#door.setAllow(allow);
+  }
+
+  /**
+   * Shows another certificate to who comes from now on, or asks for the clients' by other authorities; who is in stays.
+   * What is left out stays as it is, and so does the mode.
+   *
+   * @throws InvalidOptionError naming the `tls.…` option that cannot be used; then nothing has changed
+   */
+  async setTls(renewal: TlsRenewal): Promise<void> {
+    await this.#door.setTls(renewal);
   }
 
   /** With another client, if one is connected. */
@@ -129,17 +165,7 @@ export class ServerPool<S extends boolean = true> extends VisitPool<S> {
   }
 
   async #start(): Promise<void> {
-    const { tls, tokens, tunnel, session, idFormat, handshakeTimeoutMs, clock } = this.#options;
-    const [ring, material] = await Promise.all([TokenRing.from(tokens), serverMaterial(tls)]);
-    this.#fingerprint = material?.fingerprint;
-    const greeting = { tokens: ring, hasTunnel: (wanted: string) => wanted === tunnel, admit: () => this.#admit() };
-    const rules = {
-      tls: material === undefined ? undefined : serverTlsSettings(tls, material),
-      greeting: session ? greeting : undefined,
-      idFormat,
-      handshakeTimeoutMs,
-      clock,
-    };
+    await this.#door.prepare();
     const owner: AcceptorOwner<Reservation<PooledConnection<S>>> = {
       has: (id) => this.has(id),
       reserve: () => this.reserve(),
@@ -149,7 +175,7 @@ export class ServerPool<S extends boolean = true> extends VisitPool<S> {
       onFailed: (error, remote) => this.#onFailed(error, remote),
     };
     if (!this.ready) return;
-    this.#acceptor = new Acceptor(this.#options, rules, owner);
+    this.#acceptor = new Acceptor(this.#options, this.#door, owner);
     await this.#acceptor.start();
   }
 
@@ -179,7 +205,9 @@ export class ServerPool<S extends boolean = true> extends VisitPool<S> {
     const session = new Session({ id, socket, decoder, greeted, side: 'server', remote, clock, owner });
     this.#demand.add(session, clock.now() - startedAt);
     this.#liveness.add(session);
-    this.put(id, session as PooledConnection<S>, { group: greeted.client, passive: greeted.role === 'acceptor' });
+    const { client, role, token, tokenExpiresAt = Infinity } = greeted;
+    const lifetimeMs = tokenExpiresAt - clock.wallNow();
+    this.put(id, session as PooledConnection<S>, { group: client, passive: role === 'acceptor', lifetimeMs, token });
   }
 
   /** A pooled connection broke. What the network did shows as its close reason; what the peer did is worth a word. */

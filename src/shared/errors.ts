@@ -160,17 +160,18 @@ export type RejectCode = 'auth' | 'version' | 'busy' | 'tunnel' | 'full' | 'limi
 
 /** The other side refused the greeting. */
 export class RejectedError extends PooldError {
-  readonly code = 'POOLD_ERR_REJECTED';
+  readonly code: 'POOLD_ERR_REJECTED' | 'POOLD_ERR_TOKEN_EXPIRED' = 'POOLD_ERR_REJECTED';
   readonly reason: RejectCode;
-  /** What the refuser says about it. */
+  /** What the refuser says about it to the other side. */
   readonly detail: string;
   /** How long the refuser asks to wait before the next try, ms; undefined if it does not say. */
   readonly retryAfterMs: number | undefined;
 
-  constructor(reason: RejectCode, message: string, retryAfterMs?: number) {
+  /** @param detail what the other side is told, if not `message` */
+  constructor(reason: RejectCode, message: string, retryAfterMs?: number, detail = message) {
     super(`refused (${reason}): ${message}`);
     this.reason = reason;
-    this.detail = message;
+    this.detail = detail;
     this.retryAfterMs = retryAfterMs;
   }
 }
@@ -249,5 +250,19 @@ export class DiscoveryError extends PooldError {
     );
     this.spec = spec;
     this.retryInMs = retryInMs;
+  }
+}
+
+/** A client has proved a token that has expired. It is told what everybody is told whose token is wrong. */
+export class TokenExpiredError extends RejectedError {
+  override readonly code = 'POOLD_ERR_TOKEN_EXPIRED';
+  /** The token's name, if it has one. */
+  readonly token: string | undefined;
+
+  constructor(token: string | undefined, expiredAt: number, detail: string) {
+    const which = token === undefined ? 'the token' : `the token ${token}`;
+    const when = new Date(expiredAt).toISOString();
+    super('auth', `${which} expired at ${when}; give the client a new one, or set a later end`, undefined, detail);
+    this.token = token;
   }
 }

@@ -52,13 +52,16 @@ test('a tag from a plain TLS server is read exactly; the bytes behind it go to w
   server.close();
 });
 
-test('a wrong token is refused with clear words', async (t) => {
+test('case 6: a wrong token, and none where one is due, are refused with clear words', async (t) => {
   await using server = new ServerPool({ listen: LISTEN, token: TOKEN });
   await server.start();
-  const { error } = await failureOf({ dial: server.address ?? '', token: 'another token, long enough' });
-  t.is(error.code, 'POOLD_ERR_REJECTED');
-  t.regex(error.message, /token is wrong/);
+  for (const options of [{ token: 'another token, long enough' }, {}]) {
+    const { error } = await failureOf({ dial: server.address ?? '', ...options });
+    t.is(error.code, 'POOLD_ERR_REJECTED');
+    t.regex(error.message, /token is wrong/);
+  }
   t.is(server.size, 0);
+  t.is(server.stats().failedGreetings, 2);
 });
 
 test('a tunnel that the server does not have is refused by name', async (t) => {

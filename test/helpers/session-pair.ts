@@ -56,6 +56,9 @@ export const SETTINGS: Settings = { opener: 'server', maxConnections: 10, keepAl
 
 export const CHANNEL = { tag: Buffer.from('tag45678'), secure: false, binding: Buffer.alloc(32) } as const;
 
+/** The time of day at every greeting. */
+export const NOW = Date.parse('2027-01-01T00:00:00Z');
+
 export const CLIENT = '0123456789abcdef0123456789abcdef';
 
 let ring: Promise<TokenRing> | undefined;
@@ -68,7 +71,13 @@ export function tokens(): Promise<TokenRing> {
 
 export async function serverGreeting(): Promise<ServerGreeting> {
   const hasTunnel = (tunnel: string): boolean => tunnel === 'default';
-  return new ServerGreeting({ channel: CHANNEL, tokens: await tokens(), hasTunnel, admit: () => SETTINGS });
+  return new ServerGreeting({
+    channel: CHANNEL,
+    tokens: await tokens(),
+    wallNow: () => NOW,
+    hasTunnel,
+    admit: () => SETTINGS,
+  });
 }
 
 export async function clientGreeting(): Promise<ClientGreeting> {

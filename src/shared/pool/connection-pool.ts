@@ -373,14 +373,15 @@ export class ConnectionPool<T extends PoolConnection>
     if (refusal !== undefined) return this.#refuse(id, connection, refusal);
     const { clock, maxLifetimeMs, random } = this.poolOptions;
     const createdAt = clock.now();
-    const expiresAt = maxLifetimeMs === 0 ? Infinity : createdAt + maxLifetimeMs * (1 - random() * LIFETIME_JITTER);
-    const { group = '', passive = false } = options;
+    const { group = '', passive = false, lifetimeMs = Infinity, token } = options;
+    const longest = maxLifetimeMs === 0 ? Infinity : maxLifetimeMs * (1 - random() * LIFETIME_JITTER);
+    const expiresAt = createdAt + Math.min(longest, lifetimeMs);
     const entry = this.#bag.add({ id, connection, group, passive, generation, createdAt, expiresAt });
     this.#created += 1;
     this.#housekeeper.start();
     connection.onClose((reason) => this.#connectionClosed(entry, reason));
     if (!this.heard('connectionReady')) return this.#place(entry);
-    this.tell('connectionReady', { pool: this.name, id, group, connectMs });
+    this.tell('connectionReady', { pool: this.name, id, group, connectMs, ...(token === undefined ? {} : { token }) });
     return this.#placeTold(entry);
   }
 

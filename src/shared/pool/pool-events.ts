@@ -17,6 +17,8 @@ export interface ConnectionEvent extends PoolEvent {
 export interface ConnectionReadyEvent extends ConnectionEvent {
   readonly group: string;
   readonly connectMs: number;
+  /** At a server: the name of the token that let its client in, if that has one. */
+  readonly token?: string;
 }
 
 /** A connection left the pool. `ageMs`: since it came in. */

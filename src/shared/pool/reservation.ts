@@ -6,6 +6,10 @@ export interface PutOptions {
   readonly group?: string | undefined;
   /** Only the peer opens on it: it counts as idle, but only `get(id)` hands it out. Default false. */
   readonly passive?: boolean | undefined;
+  /** Its lifetime is over so long from now, ms, if `maxLifetimeMs` does not end it before. Default Infinity. */
+  readonly lifetimeMs?: number | undefined;
+  /** The name of the token that let it in, for `connectionReady`. */
+  readonly token?: string | undefined;
 }
 
 /** How a reservation ends: with a connection, or with nothing. Made by the pool that keeps the room. */

@@ -2,7 +2,7 @@ import type { Duplex } from 'node:stream';
 import { DialError, ProtocolError, RejectedError } from '../errors.ts';
 import { FrameDecoder, type FrameSink } from '../wire/decode.ts';
 import type { FrameType } from '../wire/frame.ts';
-import { type Greeted, type Greeting, rejectFrame } from './greeting.ts';
+import { type Answer, type Greeted, type Greeting, rejectFrame } from './greeting.ts';
 
 /** How a greeting ends: once, in one of two ways. Called from socket handlers. */
 export interface GreeterOwner {
@@ -67,22 +67,30 @@ export class Greeter implements FrameSink {
     if (!last) return;
     const payload = Buffer.concat(this.#pieces);
     this.#pieces = [];
-    const { reply, greeted } = this.#greeting.receive(this.#type as FrameType, payload);
+    this.#take(this.#greeting.receive(this.#type as FrameType, payload));
+  }
+
+  #take({ reply, greeted, later }: Answer): void {
+    later?.((judge) => {
+      if (!this.#over) this.#try(() => this.#take(judge()));
+    });
     if (reply !== undefined) this.#socket.write(reply);
     if (greeted === undefined) return;
     this.#leave();
     this.#owner.onGreeted(greeted, this.#decoder);
   }
 
-  readonly #onData = (chunk: Buffer): void => {
+  readonly #onData = (chunk: Buffer): void => this.#try(() => this.#decoder.push(chunk));
+
+  #try(step: () => void): void {
     try {
-      this.#decoder.push(chunk);
+      step();
     } catch (error) {
       // In the frames behind the greeting: it is for whoever has taken the socket.
       if (this.#over) this.#socket.destroy(error as Error);
       else this.abort(error as Error);
     }
-  };
+  }
 
   readonly #onEnd = (): void => this.abort(new DialError('greeting', 'the other side hung up during the greeting'));
 

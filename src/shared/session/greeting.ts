@@ -3,7 +3,7 @@
  * trusted before the proof, the server no more than the client (docs/protocol.md, "Authentication").
  */
 import { randomBytes } from 'node:crypto';
-import { ProtocolError, RejectedError } from '../errors.ts';
+import { ProtocolError, RejectedError, TokenExpiredError } from '../errors.ts';
 import { encodeFrame } from '../wire/encode.ts';
 import { FrameType, PROTOCOL_VERSION } from '../wire/frame.ts';
 import {
@@ -44,6 +44,9 @@ export interface Greeted {
   /** The client process, 32 hex characters: the same on all its connections. */
   readonly client: string;
   readonly agent: string;
+  /** At the server: the name of the token that was proved, if it has one, and when it expires, ms since 1970 or never (Infinity). */
+  readonly token?: string | undefined;
+  readonly tokenExpiresAt?: number | undefined;
 }
 
 /** One side of a greeting. */
@@ -59,7 +62,15 @@ export interface Greeting {
    *
    * @throws RejectedError, ProtocolError, BadSettingsError when the greeting has failed
    */
-  receive(type: FrameType, payload: Buffer): { readonly reply?: Buffer; readonly greeted?: Greeted };
+  receive(type: FrameType, payload: Buffer): Answer;
+}
+
+/** What a side says to a payload, and what it knows then; or that it will judge it later. */
+export interface Answer {
+  readonly reply?: Buffer;
+  readonly greeted?: Greeted;
+  /** Calls back, once or never, when `judge` may be called for the answer; it throws what {@link Greeting.receive} does. */
+  readonly later?: (ready: (judge: () => Answer) => void) => void;
 }
 
 /** What the server decides about a client that has proved its token; throws RejectedError to turn it away. */
@@ -69,9 +80,13 @@ type Admit = (hello: Hello) => Settings;
 export interface ServerGreetingOptions {
   readonly channel: Channel;
   readonly tokens: TokenRing;
+  /** The time of day, ms since 1970: tokens expire by it. */
+  readonly wallNow: () => number;
   /** Whether a tunnel of that name exists. */
   readonly hasTunnel: (tunnel: string) => boolean;
   readonly admit: Admit;
+  /** Calls `judge` when it is the turn of this HELLO: now, later or never. Without it, all are judged at once. */
+  readonly turn?: (hello: HelloInfo, judge: () => void) => void;
 }
 
 /** Said to everyone who fails to prove the token, whatever was wrong. */
@@ -79,7 +94,7 @@ const NO_PROOF = 'the token is wrong, or unknown here; use the same token on bot
 
 /** The server's side: challenges, and judges the client's proof. */
 export class ServerGreeting implements Greeting {
-  readonly expects = [FrameType.hello];
+  expects: readonly FrameType[] = [FrameType.hello];
   readonly rejects = true;
   readonly #options: ServerGreetingOptions;
   readonly #challenge = encodeChallenge({ version: PROTOCOL_VERSION, nonce: randomBytes(NONCE_BYTES) });
@@ -92,9 +107,16 @@ export class ServerGreeting implements Greeting {
     return encodeFrame(FrameType.challenge, 0, this.#challenge);
   }
 
-  receive(_type: FrameType, payload: Buffer): { reply: Buffer; greeted: Greeted } {
+  receive(_type: FrameType, payload: Buffer): Answer {
     const hello = this.#read(payload);
-    const { channel, tokens, hasTunnel, admit } = this.#options;
+    const { turn } = this.#options;
+    this.expects = [];
+    if (turn === undefined) return this.#judge(hello);
+    return { later: (ready) => turn(hello, () => ready(() => this.#judge(hello))) };
+  }
+
+  #judge(hello: Hello): Answer {
+    const { channel, tokens, wallNow, hasTunnel, admit } = this.#options;
     const { tunnel, client, agent, kid } = hello;
     const key = tokens.keyFor(kid, tunnel);
     const transcript: Transcript = {
@@ -106,6 +128,11 @@ export class ServerGreeting implements Greeting {
     if (key === undefined || !proofsEqual(clientProof(key, transcript), hello.proof)) {
       throw new RejectedError('auth', NO_PROOF);
     }
+    const { name, expiresAt = Infinity, tunnels } = tokens.termsOf(kid);
+    if (expiresAt <= wallNow()) throw new TokenExpiredError(name, expiresAt, NO_PROOF);
+    if (tunnels?.has(tunnel) === false) {
+      throw new RejectedError('tunnel', `this token does not open the tunnel ${tunnel}; use one that does`);
+    }
     if (!hasTunnel(tunnel)) throw new RejectedError('tunnel', `there is no tunnel named ${tunnel} here`);
     const settings = admit(hello);
     const json = encodeWelcomeJson(settings);
@@ -113,7 +140,7 @@ export class ServerGreeting implements Greeting {
     const role = settings.opener === 'server' ? 'opener' : 'acceptor';
     return {
       reply: encodeFrame(FrameType.welcome, 0, encodeWelcome(proof, json)),
-      greeted: { role, settings, tunnel, client, agent },
+      greeted: { role, settings, tunnel, client, agent, token: name, tokenExpiresAt: expiresAt },
     };
   }
 
@@ -159,7 +186,7 @@ export class ClientGreeting implements Greeting {
     return undefined;
   }
 
-  receive(type: FrameType, payload: Buffer): { reply?: Buffer; greeted?: Greeted } {
+  receive(type: FrameType, payload: Buffer): Answer {
     if (type === FrameType.challenge) return { reply: this.#hello(payload) };
     if (type === FrameType.welcome) return { greeted: this.#welcome(payload) };
     const { code, message, retryAfterMs } = decodeReject(payload);

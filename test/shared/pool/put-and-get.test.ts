@@ -30,7 +30,7 @@ test('put of a handed-out connection gives it back and ends its lease', (t) => {
   t.is(pool.idle, 1);
 });
 
-test('a second connection of an ID is closed, never the one already there', (t) => {
+test('case 11: a second connection of an ID is closed, never the one already there', (t) => {
   const { pool } = poolOf();
   const reasons = refusals(pool);
   const [first] = fill(pool, ['a']) as [FakeConnection];

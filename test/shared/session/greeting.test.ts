@@ -1,19 +1,22 @@
 import test, { type ExecutionContext } from 'ava';
-import { BadSettingsError, ProtocolError, RejectedError } from '../../../src/shared/errors.ts';
+import { BadSettingsError, ProtocolError, RejectedError, TokenExpiredError } from '../../../src/shared/errors.ts';
 import {
   type Channel,
   ClientGreeting,
+  rejectFrame,
   ServerGreeting,
   type ServerGreetingOptions,
 } from '../../../src/shared/session/greeting.ts';
-import { TokenRing } from '../../../src/shared/session/token-ring.ts';
+import { type Token, TokenRing } from '../../../src/shared/session/token-ring.ts';
 import { HEADER_BYTES, FrameType } from '../../../src/shared/wire/frame.ts';
 import { encodeReject } from '../../../src/shared/wire/messages.ts';
+import { until } from '../../helpers/events.ts';
 import {
   CHANNEL,
   CLIENT,
   clientGreeting,
   greet,
+  NOW,
   serverGreeting,
   SETTINGS,
   tokens,
@@ -25,7 +28,14 @@ const payloadOf = (frame: Buffer | undefined): Buffer => (frame ?? Buffer.alloc(
 
 async function server(options: Partial<ServerGreetingOptions> = {}): Promise<ServerGreeting> {
   const hasTunnel = (tunnel: string): boolean => tunnel === 'default';
-  return new ServerGreeting({ channel: CHANNEL, tokens: await tokens(), hasTunnel, admit: () => SETTINGS, ...options });
+  return new ServerGreeting({
+    channel: CHANNEL,
+    tokens: await tokens(),
+    wallNow: () => NOW,
+    hasTunnel,
+    admit: () => SETTINGS,
+    ...options,
+  });
 }
 
 async function client(channel: Channel = CHANNEL, ring?: TokenRing, tunnel = 'default'): Promise<ClientGreeting> {
@@ -132,6 +142,70 @@ test('whether a tunnel exists is told only to who has proved a token', async (t)
     const to = await server();
     t.is(refuses(t, to, helloOf(await client(CHANNEL, ring, 'elsewhere'), to)), reason);
   }
+});
+
+/** A server whose one token, the client's, has these terms. */
+async function serverWith(terms: Omit<Token, 'token'>): Promise<ServerGreeting> {
+  return await server({ tokens: await TokenRing.from([{ token: 'the token of the tests', ...terms }]) });
+}
+
+test('the name of the token that was proved, and its end, are known at the server', async (t) => {
+  const to = await serverWith({ name: 'alice', expiresAt: NOW + 1 });
+  const { greeted } = to.receive(FrameType.hello, helloOf(await client(), to));
+  t.like(greeted, { token: 'alice', tokenExpiresAt: NOW + 1 });
+});
+
+test('an expired token is refused in the words of a wrong one; only the server’s own error says more', async (t) => {
+  const to = await serverWith({ name: 'alice', expiresAt: NOW });
+  const hello = helloOf(await client(), to);
+  const error = t.throws(() => to.receive(FrameType.hello, hello), { instanceOf: TokenExpiredError });
+  t.regex(error?.message ?? '', /the token alice expired at 2027-01-01T00:00:00/);
+  const wrong = await serverWith({ name: 'alice', expiresAt: NOW });
+  const forged = helloOf(await client(), wrong);
+  forged[0] = (forged[0] ?? 0) ^ 1;
+  const refusal = t.throws(() => wrong.receive(FrameType.hello, forged), { instanceOf: RejectedError });
+  t.false(refusal instanceof TokenExpiredError, 'who does not hold it is not told of');
+  t.deepEqual(rejectFrame(error as RejectedError), rejectFrame(refusal));
+});
+
+test('a token that is bound to tunnels opens no other; that is told to nobody without it', async (t) => {
+  const hasTunnel = (): boolean => true;
+  const bound = await TokenRing.from([{ token: 'the token of the tests', tunnels: new Set(['web', 'ssh']) }]);
+  for (const [tunnel, reason] of [
+    ['ssh', undefined],
+    ['default', 'tunnel'],
+  ] as const) {
+    const to = await server({ tokens: bound, hasTunnel });
+    const hello = helloOf(await client(CHANNEL, undefined, tunnel), to);
+    if (reason === undefined) t.like(to.receive(FrameType.hello, hello).greeted, { tunnel });
+    else t.is(refuses(t, to, hello), reason);
+    const again = await server({ tokens: bound, hasTunnel });
+    const forged = helloOf(await client(CHANNEL, undefined, tunnel), again);
+    forged[0] = (forged[0] ?? 0) ^ 1;
+    t.is(refuses(t, again, forged), 'auth');
+  }
+});
+
+test('a HELLO that waits for its turn is answered then, and nothing may come before', async (t) => {
+  const turns: (() => void)[] = [];
+  const turn = (_hello: object, judge: () => void): void => void turns.push(judge);
+  const [near, far] = wire();
+  const sides = Promise.all([greet(near, await server({ turn })), greet(far, await clientGreeting())]);
+  await until(() => turns.length === 1, 'the HELLO waits');
+  turns[0]?.();
+  const [there] = await sides;
+  t.is(there.greeted.client, CLIENT);
+
+  const [second, impatient] = wire();
+  const greeting = greet(second, await server({ turn }));
+  impatient.on('data', (challenge: Buffer) => {
+    void client().then((from) => {
+      const { reply } = from.receive(FrameType.challenge, payloadOf(challenge));
+      impatient.write(Buffer.concat([reply ?? Buffer.alloc(0), reply ?? Buffer.alloc(0)]));
+    });
+  });
+  await t.throwsAsync(greeting, { instanceOf: ProtocolError });
+  t.notThrows(() => turns[1]?.(), 'its turn comes too late, and does nothing');
 });
 
 test('a HELLO that cannot be read is another version’s', async (t) => {

@@ -288,7 +288,7 @@ test('a protocol error in one chunk with the end of the greeting closes the sess
   }).start();
   near.on('data', (hello: Buffer) => {
     const { reply } = greeting.receive(FrameType.hello, hello.subarray(HEADER_BYTES));
-    near.write(Buffer.concat([reply, encodeFrame(FrameType.open, 7, Buffer.from('{}'))]));
+    near.write(Buffer.concat([reply ?? Buffer.alloc(0), encodeFrame(FrameType.open, 7, Buffer.from('{}'))]));
   });
   near.write(greeting.start() ?? '');
   await until(() => ends.length > 0, 'the session has closed');
