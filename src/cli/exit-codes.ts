@@ -5,7 +5,7 @@ export const ExitCode = {
   failed: 1,
   /** Wrong flags, or files that cannot be used. */
   usage: 2,
-  /** The server refuses this client: token, tunnel or version. */
+  /** The server refuses this client: token, certificate, tunnel or version. */
   refused: 3,
   /** Given up reconnecting, as --max-retry-count or --exit-on-loss ask for. */
   givenUp: 4,
