@@ -3,7 +3,9 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { AddressRefusedError, DialError, reasonOf } from '../shared/errors.ts';
 import { formatAddress, type HostAddress, normaliseIp, remoteOf } from '../shared/net/address.ts';
 import type { AllowList } from '../shared/net/allow-list.ts';
+import { DescriptorGuard } from '../shared/net/descriptor-guard.ts';
 import { listenOptions, SOCKET_OPTIONS, tuneSocket } from '../shared/net/socket-options.ts';
+import { spareForConnections } from '../shared/policy/descriptors.ts';
 import type { Greeted } from '../shared/session/greeting.ts';
 import type { FrameDecoder } from '../shared/wire/decode.ts';
 import { newId } from '../shared/wire/tag.ts';
@@ -50,6 +52,7 @@ export class Acceptor<R extends Room> implements ArrivalOwner {
   readonly #owner: AcceptorOwner<R>;
   readonly #slots: HandshakeSlots;
   readonly #arrivals = new Map<string, { readonly slot: HandshakeSlot; readonly room: R | undefined }>();
+  readonly #guard: DescriptorGuard;
   #server: Server | undefined;
   #closed = false;
 
@@ -57,6 +60,12 @@ export class Acceptor<R extends Room> implements ArrivalOwner {
     this.#options = options;
     this.#rules = rules;
     this.#owner = owner;
+    this.#guard = new DescriptorGuard({
+      who: 'clients',
+      spare: spareForConnections,
+      clock: rules.clock,
+      onShort: (error) => owner.onFailed(error, undefined),
+    });
     this.#slots = new HandshakeSlots(options.maxHandshakes, options.maxHandshakesPerAddress);
   }
 
@@ -128,6 +137,8 @@ export class Acceptor<R extends Room> implements ArrivalOwner {
   readonly #onServerError = (error: Error): void => this.#owner.onFailed(error, undefined);
 
   readonly #accept = (socket: Socket): void => {
+    // Said once, not for each of them.
+    if (this.#guard.refuses(socket)) return void socket.on('error', () => {}).destroy();
     const remote = remoteOf(socket);
     // Unknown on a unix socket, and when the peer has reset the connection before it was accepted.
     const ip = socket.remoteAddress;
