@@ -1,7 +1,5 @@
-import { normaliseIp } from './address.ts';
-
 /** How a dual-stack listener writes an IPv4 peer. */
-const MAPPED = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i;
+const MAPPED_PREFIX = '::ffff:';
 
 /** The 16-bit groups of an IPv6 address, and those of a network that one customer has: a /64 (RFC 6177). */
 const GROUPS = 8;
@@ -11,20 +9,30 @@ const NETWORK_GROUPS = 4;
  * What to count a peer under: its IPv4 address, or the /64 of an IPv6 one, all of which one machine may use. One text
  * for each; a peer without an address has the empty one.
  *
- * @throws RangeError if `ip` is not an IP address
+ * @param ip as a socket's `remoteAddress` has it: IPv6 in lower case and shortened
  */
 export function addressKey(ip: string | undefined): string {
-  // At every visit: nothing is parsed for IPv4.
+  // At every visit: little is cut, and nothing is parsed.
   if (ip === undefined) return '';
   if (!ip.includes(':')) return ip;
-  const inside = MAPPED.exec(ip)?.[1];
-  if (inside !== undefined) return inside;
-  const plain = normaliseIp(ip);
-  return plain.includes(':') ? `${networkOf(plain)}::/64` : plain;
+  if (ip.startsWith(MAPPED_PREFIX) && ip.includes('.')) return ip.slice(MAPPED_PREFIX.length);
+  return `${networkOf(ip)}::/64`;
 }
 
 function networkOf(ip: string): string {
-  const [front = [], back = []] = ip.split('::').map((part) => part.split(':').filter((group) => group !== ''));
-  const zeros = Array.from({ length: GROUPS - front.length - back.length }, () => '0');
-  return [...front, ...zeros, ...back].slice(0, NETWORK_GROUPS).join(':');
+  const gap = ip.indexOf('::');
+  let end = -1;
+  for (let group = 1; group <= NETWORK_GROUPS; group += 1) {
+    end = ip.indexOf(':', end + 1);
+    if (end === gap && group < NETWORK_GROUPS) return filled(ip.slice(0, gap) || '0', group, ip.slice(gap + 2));
+  }
+  return ip.slice(0, end);
+}
+
+/** The network of an address whose first `count` groups are `front`, and some zeros were left out before `back`. */
+function filled(front: string, count: number, back: string): string {
+  const behind = back.split(':');
+  const zeros = Math.min(GROUPS - count - behind.length, NETWORK_GROUPS - count);
+  const rest = behind.slice(0, NETWORK_GROUPS - count - zeros);
+  return [front + ':0'.repeat(zeros), ...rest].join(':');
 }
