@@ -51,6 +51,8 @@ export type { TargetStats } from './shared/tunnel/targets.ts';
 export type { TargetOption, TargetsOptions } from './shared/tunnel/tunnel-options.ts';
 export type * from './shared/tunnel/visit-events.ts';
 export type { VisitListener, VisitorInfo } from './shared/tunnel/visit-pool.ts';
+export type { VisitorStats } from './shared/tunnel/visitor-gate.ts';
+export type { VisitorsOptions } from './shared/tunnel/visitor-rules.ts';
 export { ResetCode } from './shared/wire/frame.ts';
 export type { OpenInfo } from './shared/wire/messages.ts';
 export type { IdFormat } from './shared/wire/tag.ts';

@@ -62,6 +62,7 @@ const SOCKETS: Readonly<Record<string, readonly string[]>> = {
     'shared/group/server-spec.ts',
     'shared/net/address.ts',
     'shared/net/allow-list.ts',
+    'shared/net/network.ts',
     'shared/net/read-memory.ts',
     'shared/tunnel/target.ts',
     'shared/tunnel/visitor-listener.ts',

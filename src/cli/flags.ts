@@ -186,8 +186,9 @@ export const TUNNEL_SERVER_FLAGS = {
   // Also an option of the pool, where its row is.
   stallTimeoutMs: null,
   openTimeoutMs: null,
-  // Their rows are in target-flags.ts.
+  // Their rows are in target-flags.ts and visitor-flags.ts.
   targets: null,
+  visitors: null,
   // --workers decides.
   reusePort: null,
   passOn: null,
@@ -305,8 +306,9 @@ export const TUNNEL_CLIENT_FLAGS = {
   // Also an option of the pool, where its row is.
   stallTimeoutMs: null,
   openTimeoutMs: null,
-  // Their rows are in target-flags.ts.
+  // Their rows are in target-flags.ts and visitor-flags.ts.
   targets: null,
+  visitors: null,
   pool: null,
   clock: null,
 } as const satisfies Table<TunnelClientOptions>;

@@ -19,6 +19,7 @@ import {
 import { explain } from './option-errors.ts';
 import { clientSettings, serverSettings } from './settings.ts';
 import { TARGETS_FLAGS } from './target-flags.ts';
+import { VISITORS_FLAGS } from './visitor-flags.ts';
 import { packageVersion } from './version.ts';
 
 type Rows = Readonly<Record<string, Flag | null>>;
@@ -87,7 +88,16 @@ export async function main(argv: readonly string[]): Promise<ExitCode> {
     });
   addFlags(
     server,
-    [SERVER_POOL_FLAGS, { FLOW }, TUNNEL_SERVER_FLAGS, TARGETS_FLAGS, SERVER_TLS_FLAGS, COMMON_FLAGS, { WORKERS }],
+    [
+      SERVER_POOL_FLAGS,
+      { FLOW },
+      TUNNEL_SERVER_FLAGS,
+      VISITORS_FLAGS,
+      TARGETS_FLAGS,
+      SERVER_TLS_FLAGS,
+      COMMON_FLAGS,
+      { WORKERS },
+    ],
     ['listen'],
   );
   const client = program
@@ -105,6 +115,7 @@ export async function main(argv: readonly string[]): Promise<ExitCode> {
     CLIENT_POOL_FLAGS,
     { FLOW },
     TUNNEL_CLIENT_FLAGS,
+    VISITORS_FLAGS,
     TARGETS_FLAGS,
     CLIENT_TLS_FLAGS,
     COMMON_FLAGS,

@@ -13,6 +13,7 @@ import {
 } from './flags.ts';
 import { tokenFlag } from './settings.ts';
 import { TARGETS_FLAGS } from './target-flags.ts';
+import { VISITORS_FLAGS } from './visitor-flags.ts';
 
 type Rows = Readonly<Record<string, Flag | null>>;
 
@@ -36,7 +37,9 @@ function flagOf(option: string, command: Command): Flag | undefined {
   if (head === 'tls') return tls[tail] ?? undefined;
   const targets: Rows = TARGETS_FLAGS;
   if (head === 'targets') return targets[tail.split('.', 1)[0] ?? ''] ?? undefined;
+  const visitors: Rows = VISITORS_FLAGS;
+  if (head === 'visitors') return visitors[tail.split('.', 1)[0] ?? ''] ?? undefined;
   const pool: Rows = isServer ? SERVER_POOL_FLAGS : CLIENT_POOL_FLAGS;
   const tunnel: Rows = isServer ? TUNNEL_SERVER_FLAGS : TUNNEL_CLIENT_FLAGS;
-  return pool[head] ?? tunnel[head] ?? undefined;
+  return pool[head] ?? tunnel[head] ?? visitors[head] ?? undefined;
 }

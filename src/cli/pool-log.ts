@@ -3,8 +3,10 @@ import type { ClientPool } from '../client/client-pool.ts';
 import type { ServerEntry } from '../client/servers.ts';
 import type { TunnelClient } from '../client/tunnel-client.ts';
 import type { TunnelServer } from '../server/tunnel-server.ts';
+import { systemClock } from '../shared/clock.ts';
 import type { CloseReason } from '../shared/close-reason.ts';
-import { reasonOf } from '../shared/errors.ts';
+import { PooldError, reasonOf, VisitorRefusedError } from '../shared/errors.ts';
+import { LogLimit } from './log-limit.ts';
 import type { Logger } from './logging.ts';
 
 /** The ends of a connection that nobody has wanted: here, or at the other side as far as this one can know. */
@@ -35,11 +37,13 @@ export function logServer(server: TunnelServer, log: Logger): void {
     }
   });
   pool.on('fault', ({ error }) => log.warn({ code: error.code }, error.message));
+  const limit = new LogLimit(systemClock);
   pool.on('handshakeFailed', ({ remote, error }) => {
-    log.warn({ remote, code: error.code }, `connection turned away: ${error.message}`);
-  });
-  server.on('visitRefused', ({ remote, waitedMs, error }) => {
-    log.warn({ remote, waitedMs: Math.round(waitedMs) }, `visitor turned away: ${reasonOf(error)}`);
+    const { code } = error;
+    limit.say(code, (leftOut) => {
+      const others = leftOut === 0 ? {} : { leftOut };
+      log.warn({ remote, code, ...others }, `connection turned away: ${error.message}`);
+    });
   });
   logTargets(server, log);
   logVisits(server, log);
@@ -109,7 +113,24 @@ function logTargets(tunnel: TunnelServer | TunnelClient, log: Logger): void {
   tunnel.on('targetUp', ({ target }) => log.info({ target }, 'the target is up again'));
 }
 
+/** Visitors who were turned away; those that are turned away for the same reason within a few seconds in one line. */
+function logRefusals(tunnel: TunnelServer | TunnelClient, log: Logger): void {
+  const limit = new LogLimit(systemClock);
+  tunnel.on('visitRefused', ({ remote, waitedMs, error }) => {
+    limit.say(kindOf(error), (leftOut) => {
+      const others = leftOut === 0 ? {} : { leftOut };
+      log.warn({ remote, waitedMs: Math.round(waitedMs), ...others }, `visitor turned away: ${reasonOf(error)}`);
+    });
+  });
+}
+
+function kindOf(error: unknown): string {
+  if (error instanceof VisitorRefusedError) return error.reason;
+  return error instanceof PooldError ? error.code : '';
+}
+
 function logVisits(tunnel: TunnelServer | TunnelClient, log: Logger): void {
+  logRefusals(tunnel, log);
   tunnel.on('fault', ({ error }) => log.error({ code: error.code }, error.message));
   if (!log.isLevelEnabled('debug')) return;
   tunnel.on('visitOpened', ({ remote, id, waitedMs }) => {

@@ -24,6 +24,7 @@ import {
   WORKERS,
 } from './flags.ts';
 import { TARGETS_FLAGS } from './target-flags.ts';
+import { VISITORS_FLAGS } from './visitor-flags.ts';
 
 /** What both commands have beside the library's options. */
 interface CommonSettings {
@@ -116,16 +117,18 @@ function isForward(command: Command, reverse: Flag, forward: Flag): boolean {
   return flow === 'forward';
 }
 
-/** The values of a tunnel's own flags, those about its targets, and of the one that it shares with its pool. */
+/** The values of a tunnel's own flags, those about its targets and its visitors, and of the one that it shares with its pool. */
 function tunnelValues(
   command: Command,
   table: Readonly<Record<string, Flag | null>>,
   { stallTimeoutMs }: { readonly stallTimeoutMs?: number },
 ): Values {
   const targets = pick(command, TARGETS_FLAGS);
+  const visitors = pick(command, VISITORS_FLAGS);
   return {
     ...pick(command, table),
     ...(Object.keys(targets).length === 0 ? {} : { targets }),
+    ...(Object.keys(visitors).length === 0 ? {} : { visitors }),
     ...(stallTimeoutMs === undefined ? {} : { stallTimeoutMs }),
   };
 }

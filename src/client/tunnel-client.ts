@@ -18,6 +18,7 @@ import {
   type TunnelOptions,
   tunnelOptions,
 } from '../shared/tunnel/tunnel-options.ts';
+import { refuseVisitors } from '../shared/tunnel/visitor-rules.ts';
 import type { ClientPool } from './client-pool.ts';
 import type { ClientPoolOptions } from './client-pool-options.ts';
 import { type ServerOption, Servers } from './servers.ts';
@@ -74,6 +75,7 @@ export class TunnelClient extends Tunnel {
       const listen = listenOption('local', local as string | HostAddress);
       this.entrance = new Entrance({ ...checked, listen, reusePort: false }, servers, this);
     } else {
+      refuseVisitors(options.visitors);
       const exit = new Exit({ ...checked, ...exitTargets(target, checked.targets) }, this);
       this.exit = exit;
       onVisit = (visit) => exit.serve(visit);

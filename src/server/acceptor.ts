@@ -4,8 +4,10 @@ import type { Clock } from '../shared/clock.ts';
 import { AddressRefusedError, DialError, reasonOf, RejectedError } from '../shared/errors.ts';
 import { formatAddress, type HostAddress, remoteOf } from '../shared/net/address.ts';
 import type { AllowList } from '../shared/net/allow-list.ts';
+import { DescriptorGuard } from '../shared/net/descriptor-guard.ts';
 import { networkOf } from '../shared/net/network.ts';
 import { listenOptions, SOCKET_OPTIONS, tuneSocket } from '../shared/net/socket-options.ts';
+import { spareForConnections } from '../shared/policy/descriptors.ts';
 import type { Greeted } from '../shared/session/greeting.ts';
 import type { FrameDecoder } from '../shared/wire/decode.ts';
 import type { HelloInfo } from '../shared/wire/messages.ts';
@@ -74,6 +76,7 @@ export class Acceptor<R extends Room> implements ArrivalOwner {
   readonly #slots: HandshakeSlots;
   readonly #proofs: ProofQueue;
   readonly #arrivals = new Map<string, Arriving<R>>();
+  readonly #guard: DescriptorGuard;
   #server: Server | undefined;
   #closed = false;
 
@@ -81,6 +84,12 @@ export class Acceptor<R extends Room> implements ArrivalOwner {
     this.#options = options;
     this.#door = door;
     this.#owner = owner;
+    this.#guard = new DescriptorGuard({
+      who: 'clients',
+      spare: spareForConnections,
+      clock: options.clock,
+      onShort: (error) => owner.onFailed(error, undefined),
+    });
     this.#slots = new HandshakeSlots(options.maxHandshakes, options.maxHandshakesPerAddress);
     this.#proofs = new ProofQueue(options);
   }
@@ -174,6 +183,8 @@ export class Acceptor<R extends Room> implements ArrivalOwner {
   readonly #onServerError = (error: Error): void => this.#owner.onFailed(error, undefined);
 
   readonly #accept = (socket: Socket): void => {
+    // Said once, not for each of them.
+    if (this.#guard.refuses(socket)) return void socket.on('error', () => {}).destroy();
     const remote = remoteOf(socket);
     // Unknown on a unix socket, and when the peer has reset the connection before it was accepted.
     const ip = socket.remoteAddress;

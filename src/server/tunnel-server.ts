@@ -18,6 +18,7 @@ import {
   tunnelOptions,
 } from '../shared/tunnel/tunnel-options.ts';
 import type { VisitorInfo } from '../shared/tunnel/visit-pool.ts';
+import { refuseVisitors } from '../shared/tunnel/visitor-rules.ts';
 import type { ServerPool } from './server-pool.ts';
 
 /** Options of a {@link TunnelServer}. One of `public` (reverse) and `target` (forward) is required. */
@@ -73,6 +74,7 @@ export class TunnelServer extends Tunnel {
       const listen = listenOption('public', checked.public as string | HostAddress);
       this.entrance = new Entrance({ ...checked, listen }, pool, this);
     } else {
+      refuseVisitors(options.visitors);
       const exit = new Exit({ ...checked, ...exitTargets(target, checked.targets) }, this);
       this.exit = exit;
       pool.onVisit = (visit) => exit.serve(visit);
@@ -81,7 +83,7 @@ export class TunnelServer extends Tunnel {
 
   /**
    * Takes a visitor that was accepted elsewhere. Its socket is open for half-closing, and nobody has read from it.
-   * Reverse tunnels only.
+   * The rules for visitors judge and count where one is accepted, by its own address, and not here. Reverse tunnels only.
    *
    * @throws InvalidOptionError for addresses that are none
    */

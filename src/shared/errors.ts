@@ -266,3 +266,40 @@ export class TokenExpiredError extends RejectedError {
     this.token = token;
   }
 }
+
+/** Why a visitor is turned away before it waits for anything. */
+export type VisitorRefusal = 'denied' | 'full' | 'address' | 'rate' | 'descriptors';
+
+const VISITOR_REFUSALS: Readonly<Record<VisitorRefusal, string>> = {
+  denied: 'its address is kept out by the rules (allow, deny)',
+  full: 'as many visitors are in as may be; raise maxVisitors if the machine can carry more',
+  address:
+    'as many visitors from its address are in as may be; raise maxVisitorsPerAddress if many people share the address',
+  rate: 'too many new visitors come from its address; raise visitorRate or visitorBurst if they are wanted',
+  descriptors: 'the process is short of descriptors; raise its limit of open files (ulimit -n)',
+};
+
+/** A visitor was turned away where it came in, by the rules for visitors or because the process has no room for it. */
+export class VisitorRefusedError extends PooldError {
+  readonly code = 'POOLD_ERR_VISITOR_REFUSED';
+  readonly reason: VisitorRefusal;
+
+  constructor(reason: VisitorRefusal) {
+    super(VISITOR_REFUSALS[reason]);
+    this.reason = reason;
+  }
+}
+
+/** The process has nearly as many descriptors as the system lets it have: who comes now is turned away. */
+export class DescriptorsError extends PooldError {
+  readonly code = 'POOLD_ERR_DESCRIPTORS';
+  /** The process's limit of open files. */
+  readonly limit: number;
+
+  constructor(who: string, limit: number) {
+    super(
+      `new ${who} are turned away until descriptors are free: the process may have ${limit}; raise its limit of open files (ulimit -n, LimitNOFILE=)`,
+    );
+    this.limit = limit;
+  }
+}

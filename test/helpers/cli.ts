@@ -18,6 +18,12 @@ export function startCli(args: readonly string[], env?: Readonly<Record<string, 
   return startChild(process.execPath, [bin, ...args], { env: environment(env) });
 }
 
+/** The same in a process that may have so many descriptors. */
+export function startCliWith(descriptors: number, args: readonly string[]): Child {
+  const script = `ulimit -n ${descriptors}; exec "$0" "$@"`;
+  return startChild('sh', ['-c', script, process.execPath, bin, ...args], { env: environment() });
+}
+
 export interface Ended {
   readonly code: number;
   readonly stdout: string;

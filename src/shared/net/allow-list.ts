@@ -7,36 +7,59 @@ const MAPPED_BITS = 96;
 
 /**
  * The addresses that may connect: single ones and CIDR ranges, IPv4 and IPv6. An empty list lets
- * everyone in. An IPv4 address inside IPv6 (`::ffff:10.1.2.3`, as dual-stack listeners report it)
- * counts as IPv4, both in the list and when it is asked for.
+ * everyone in whom the deny list does not keep out. An IPv4 address inside IPv6 (`::ffff:10.1.2.3`,
+ * as dual-stack listeners report it) counts as IPv4, both in the lists and when it is asked for.
  */
 export class AllowList {
-  readonly #open: boolean;
+  readonly #allowed: AddressRanges;
+  readonly #denied: AddressRanges;
+
+  /**
+   * @param deny who may not connect, even where `allow` names them
+   * @param prefix the option that holds both lists, for messages (`visitors` makes `visitors.deny`)
+   * @throws InvalidOptionError for the list, naming its first entry that is not an address or range
+   */
+  constructor(allow: readonly string[], deny: readonly string[] = [], prefix?: string) {
+    const nameOf = (option: string): string => (prefix === undefined ? option : `${prefix}.${option}`);
+    this.#allowed = new AddressRanges(nameOf('allow'), allow);
+    this.#denied = new AddressRanges(nameOf('deny'), deny);
+  }
+
+  /**
+   * Whether `ip` may connect. A peer without an address (a unix socket, or one that has already left)
+   * is let in only by an empty allow list.
+   */
+  allows(ip: string | undefined): boolean {
+    if (this.#denied.empty && this.#allowed.empty) {
+      return true;
+    }
+    if (ip === undefined || isIP(ip) === 0) {
+      return this.#allowed.empty;
+    }
+    const plain = normaliseIp(ip);
+    return !this.#denied.has(plain) && (this.#allowed.empty || this.#allowed.has(plain));
+  }
+}
+
+/** Addresses and ranges, as one option has them. */
+class AddressRanges {
+  readonly empty: boolean;
+  readonly #option: string;
   /** One list for each family: in a common one, `::/0` would match every IPv4 address too. */
   readonly #ranges = { ipv4: new BlockList(), ipv6: new BlockList() };
 
-  /** @throws InvalidOptionError for `allow`, naming the first entry that is not an address or range */
-  constructor(entries: readonly string[]) {
-    this.#open = entries.length === 0;
+  constructor(option: string, entries: readonly string[]) {
+    this.#option = option;
+    this.empty = entries.length === 0;
     for (const entry of entries) {
       this.#add(entry);
     }
   }
 
-  /**
-   * Whether `ip` may connect. A peer without an address (a unix socket, or one that has already left)
-   * is let in only by an empty list.
-   */
-  allows(ip: string | undefined): boolean {
-    if (this.#open) {
-      return true;
-    }
-    if (ip === undefined || isIP(ip) === 0) {
-      return false;
-    }
-    const plain = normaliseIp(ip);
-    const family = familyOf(plain);
-    return this.#ranges[family].check(plain, family);
+  /** @param ip an address in the form of `normaliseIp` */
+  has(ip: string): boolean {
+    const family = familyOf(ip);
+    return this.#ranges[family].check(ip, family);
   }
 
   #add(entry: string): void {
@@ -44,7 +67,7 @@ export class AllowList {
     const address = slash === -1 ? entry : entry.slice(0, slash);
     if (isIP(address) === 0 || address.includes('%')) {
       throw new InvalidOptionError(
-        'allow',
+        this.#option,
         `"${entry}" is not an IP address or range; write 10.0.0.0/8 or 2001:db8::1`,
       );
     }
@@ -55,20 +78,21 @@ export class AllowList {
       return;
     }
     const skipped = isIPv6(address) && family === 'ipv4' ? MAPPED_BITS : 0;
-    this.#ranges[family].addSubnet(plain, parsePrefix(entry, slash, skipped, isIPv4(address) ? 32 : 128), family);
+    this.#ranges[family].addSubnet(plain, this.#prefixOf(entry, slash, skipped, isIPv4(address) ? 32 : 128), family);
+  }
+
+  /** The number behind the slash as bits of the address that is left when `min` bits are skipped. */
+  #prefixOf(entry: string, slash: number, min: number, max: number): number {
+    const digits = entry.slice(slash + 1);
+    const bits = /^\d{1,3}$/.test(digits) ? Number(digits) : Number.NaN;
+    if (!(bits >= min && bits <= max)) {
+      const problem = `"${entry}" has no valid prefix length; use a number from ${min} to ${max}`;
+      throw new InvalidOptionError(this.#option, problem);
+    }
+    return bits - min;
   }
 }
 
 function familyOf(ip: string): 'ipv4' | 'ipv6' {
   return isIPv4(ip) ? 'ipv4' : 'ipv6';
-}
-
-/** The number behind the slash as bits of the address that is left when `min` bits are skipped. */
-function parsePrefix(entry: string, slash: number, min: number, max: number): number {
-  const digits = entry.slice(slash + 1);
-  const bits = /^\d{1,3}$/.test(digits) ? Number(digits) : Number.NaN;
-  if (!(bits >= min && bits <= max)) {
-    throw new InvalidOptionError('allow', `"${entry}" has no valid prefix length; use a number from ${min} to ${max}`);
-  }
-  return bits - min;
 }

@@ -1,15 +1,21 @@
 /** Where visitors come in: each is handed a pooled connection and talks to the target at the other end. */
 import type { Socket } from 'node:net';
 import type { Clock } from '../clock.ts';
+import { VisitorRefusedError, type VisitorRefusal } from '../errors.ts';
 import { throwLater } from '../events.ts';
 import { formatAddress, type HostAddress, isWildcard, localOf, remoteOf } from '../net/address.ts';
-import type { RelayEnd } from '../relay/relay.ts';
+import { DescriptorGuard } from '../net/descriptor-guard.ts';
+import { spareForVisitors } from '../policy/descriptors.ts';
+import { breakOff, type RelayEnd } from '../relay/relay.ts';
 import { StallWatch } from '../relay/stall-watch.ts';
 import { Crowd } from './crowd.ts';
 import type { Tunnel } from './tunnel.ts';
 import type { VisitorInfo, VisitSource } from './visit-pool.ts';
 import { Visitor, type VisitorOwner } from './visitor.ts';
+import type { VisitorAddress } from './visitor-addresses.ts';
+import { VisitorGate, type VisitorStats } from './visitor-gate.ts';
 import { VisitorListener } from './visitor-listener.ts';
+import { type VisitorsOptions, visitorRules } from './visitor-rules.ts';
 
 export interface EntranceOptions {
   readonly listen: HostAddress;
@@ -17,26 +23,49 @@ export interface EntranceOptions {
   readonly waitMs: number;
   readonly openTimeoutMs: number;
   readonly stallTimeoutMs: number;
+  readonly visitors: VisitorsOptions;
   readonly clock: Clock;
   /** Asked for each visitor that finds no connection idle: returns true when it has taken the visitor over. */
   readonly passOn?: ((socket: Socket, visitor: VisitorInfo) => boolean) | undefined;
 }
+
+/** A visitor's place at the gate, kept at its socket, so that all visitors share one listener. */
+const kPlace = Symbol('place');
+type Placed = Socket & { [kPlace]: VisitorAddress };
+
+function ignore(): void {}
 
 export class Entrance implements VisitorOwner {
   readonly #options: EntranceOptions;
   readonly #source: VisitSource;
   readonly #tunnel: Tunnel;
   readonly #listener: VisitorListener;
+  readonly #gate: VisitorGate;
+  readonly #guard: DescriptorGuard;
+  readonly #leave: (this: Placed) => void;
   readonly #stallWatch: StallWatch;
   readonly #visitors = new Crowd<Visitor>();
   /** What visitors connect to; unknown where they may come in by any address of the machine, and each must be asked. */
   #local: string | undefined;
 
+  /** @throws InvalidOptionError for `visitors` */
   constructor(options: EntranceOptions, source: VisitSource, tunnel: Tunnel) {
     this.#options = options;
     this.#source = source;
     this.#tunnel = tunnel;
     this.#stallWatch = new StallWatch(options.clock, options.stallTimeoutMs);
+    const { clock } = options;
+    const gate = new VisitorGate(visitorRules(options.visitors), clock);
+    this.#gate = gate;
+    this.#leave = function () {
+      gate.leave(this[kPlace]);
+    };
+    this.#guard = new DescriptorGuard({
+      who: 'visitors',
+      spare: spareForVisitors,
+      clock,
+      onShort: (error) => tunnel.tell('fault', { error }),
+    });
     this.#listener = new VisitorListener(
       options.listen,
       options.reusePort,
@@ -53,6 +82,16 @@ export class Entrance implements VisitorOwner {
   /** Visitors, those who wait for a connection among them. */
   get visitors(): number {
     return this.#visitors.size;
+  }
+
+  /** The gate's numbers, a snapshot. */
+  get visitorStats(): VisitorStats {
+    return this.#gate.stats;
+  }
+
+  /** Replaces the rules for who comes from now on. @throws InvalidOptionError for rules that are wrong; the old ones hold */
+  setVisitorRules(visitors: VisitorsOptions): void {
+    this.#gate.rules = visitorRules(visitors);
   }
 
   /** Lets visitors in. @throws DialError when the address cannot be listened on */
@@ -78,7 +117,8 @@ export class Entrance implements VisitorOwner {
   }
 
   /**
-   * Takes a visitor that was accepted elsewhere. Its socket is open for half-closing, and nobody has read from it.
+   * Takes a visitor that was accepted elsewhere, and judged there. Its socket is open for half-closing, and nobody has
+   * read from it.
    *
    * @throws InvalidOptionError for addresses that are none
    */
@@ -115,8 +155,22 @@ export class Entrance implements VisitorOwner {
   }
 
   #arrive(socket: Socket): void {
+    const place = this.#guard.refuses(socket)
+      ? this.#gate.refuse('descriptors')
+      : this.#gate.enter(socket.remoteAddress);
+    if (typeof place === 'string') return this.#refuse(socket, place);
+    (socket as Placed)[kPlace] = place;
+    socket.on('close', this.#leave);
     const visitor = { remote: remoteOf(socket), local: this.#local ?? localOf(socket) };
     if (this.#source.idle > 0 || !this.#passOn(socket, visitor)) this.welcome(socket, visitor);
+  }
+
+  #refuse(socket: Socket, reason: VisitorRefusal): void {
+    // Before the socket forgets it.
+    const remote = this.#tunnel.heard('visitRefused') ? remoteOf(socket) : undefined;
+    breakOff(socket.on('error', ignore));
+    if (remote === undefined) return;
+    this.#tunnel.tell('visitRefused', { remote, waitedMs: 0, error: new VisitorRefusedError(reason) });
   }
 
   #passOn(socket: Socket, visitor: VisitorInfo): boolean {

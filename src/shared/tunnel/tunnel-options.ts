@@ -5,6 +5,7 @@ import { type Address, formatAddress } from '../net/address.ts';
 import { addressOption } from '../net/address-option.ts';
 import { instance, milliseconds, wholeNumber } from '../options.ts';
 import type { TargetsSetup } from './targets.ts';
+import type { VisitorsOptions } from './visitor-rules.ts';
 
 /** What both ends of a tunnel may be told. The first three are the entrance's or the exit's, wherever that is. */
 export interface TunnelOptions {
@@ -18,6 +19,8 @@ export interface TunnelOptions {
   readonly stallTimeoutMs?: number;
   /** How visits are spread over the targets, and how these are kept in sight. */
   readonly targets?: TargetsOptions;
+  /** Who may come in, and how many at a time. */
+  readonly visitors?: VisitorsOptions;
   readonly clock?: Clock;
 }
 
@@ -86,6 +89,7 @@ export const tunnelOptions = {
   connectTimeoutMs: v.optional(milliseconds(1), 5000),
   stallTimeoutMs: v.optional(milliseconds(), 600_000),
   targets: v.optional(targetsSchema, {}),
+  visitors: v.optional(instance<VisitorsOptions>('an object'), {}),
   clock: v.optional(instance<Clock>('a clock'), () => systemClock),
 };
 

@@ -4,6 +4,8 @@ import type { Entrance } from './entrance.ts';
 import type { Exit } from './exit.ts';
 import type { TargetStats } from './targets.ts';
 import type { VisitEventMap } from './visit-events.ts';
+import type { VisitorStats } from './visitor-gate.ts';
+import { refuseVisitors, type VisitorsOptions } from './visitor-rules.ts';
 
 /** The connections under a tunnel. */
 export interface TunnelPool {
@@ -49,6 +51,21 @@ export abstract class Tunnel extends Events<VisitEventMap> implements AsyncDispo
   /** The numbers of each target, a snapshot; empty where visits come in. */
   targetStats(): readonly TargetStats[] {
     return this.exit?.targetStats() ?? [];
+  }
+
+  /** Who is in and who was turned away, a snapshot; undefined where visitors come in at the other side. */
+  visitorStats(): VisitorStats | undefined {
+    return this.entrance?.visitorStats;
+  }
+
+  /**
+   * Replaces the rules for the visitors who come from now on; what is not given has its default again. Who is in stays.
+   *
+   * @throws InvalidOptionError for rules that are wrong, or where visitors come in at the other side; the old ones hold
+   */
+  setVisitorRules(rules: VisitorsOptions): void {
+    if (this.entrance === undefined) refuseVisitors(rules);
+    else this.entrance.setVisitorRules(rules);
   }
 
   /**

@@ -26,7 +26,10 @@ export interface VisitClosedEvent extends VisitEvent {
   readonly error: Error | undefined;
 }
 
-/** A visitor was turned away: nothing was idle in time, the queue was full, or the pool closed. */
+/**
+ * A visitor was turned away: by the rules for visitors (VisitorRefusedError, and `waitedMs` is 0), or because nothing was
+ * idle in time, the queue was full, or the pool closed.
+ */
 export interface VisitRefusedEvent {
   readonly remote: string;
   readonly waitedMs: number;

@@ -50,6 +50,27 @@ test('a peer without a readable address is let in by no entry', (t) => {
   t.false(list.allows(''));
 });
 
+test('who is denied stays out, even where the list names them, and the others are judged as before', (t) => {
+  const deny = ['10.6.0.0/16', '2001:db8:bad::/48', '192.0.2.7'];
+  const open = new AllowList([], deny);
+  const closed = new AllowList(['10.0.0.0/8', '2001:db8::/32'], deny);
+  for (const ip of ['10.6.1.1', '::ffff:10.6.1.1', '2001:db8:bad::1', '192.0.2.7']) {
+    t.false(open.allows(ip), ip);
+    t.false(closed.allows(ip), ip);
+  }
+  for (const ip of ['10.7.1.1', '2001:db8:1::1']) t.true(open.allows(ip) && closed.allows(ip), ip);
+  t.true(open.allows('203.0.113.1'));
+  t.false(closed.allows('203.0.113.1'));
+  t.true(open.allows(undefined));
+  t.false(closed.allows(undefined));
+});
+
+test('a wrong entry of the deny list is named by its own option', (t) => {
+  const error = t.throws(() => new AllowList([], ['10.0.0.1', '10.0.0.0/33'], 'visitors'));
+  t.is((error as InvalidOptionError).option, 'visitors.deny');
+  t.true(error.message.includes('"10.0.0.0/33"'));
+});
+
 const bad = [
   '',
   'example.org',

@@ -1,0 +1,25 @@
+/** How fast something may happen, and how often at once. */
+export interface RateLimit {
+  readonly perSecond: number;
+  readonly burst: number;
+}
+
+/** What is left of a limit for one of those it holds for. */
+export interface Bucket {
+  /** From 0 to the burst, broken ones too. */
+  tokens: number;
+  /** When that was so, ms of a monotonic clock. */
+  at: number;
+}
+
+/**
+ * Takes a token, or returns false when there is no whole one. A bucket fills by `perSecond` up to `burst`, reckoned when
+ * it is asked, so that none needs a timer. A limit that was changed holds from now on.
+ */
+export function takeToken(bucket: Bucket, now: number, { perSecond, burst }: RateLimit): boolean {
+  const tokens = Math.min(burst, bucket.tokens + (Math.max(0, now - bucket.at) * perSecond) / 1000);
+  bucket.at = now;
+  const taken = tokens >= 1;
+  bucket.tokens = taken ? tokens - 1 : tokens;
+  return taken;
+}

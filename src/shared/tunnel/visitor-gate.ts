@@ -1,0 +1,59 @@
+/** Who may come in, decided as soon as a visitor is accepted and before anything is made for it. */
+import type { Clock } from '../clock.ts';
+import type { VisitorRefusal } from '../errors.ts';
+import { networkOf } from '../net/network.ts';
+import { takeToken } from '../policy/token-bucket.ts';
+import { type VisitorAddress, VisitorAddresses } from './visitor-addresses.ts';
+import type { GateRules } from './visitor-rules.ts';
+
+/** A gate's numbers, a snapshot. */
+export interface VisitorStats {
+  /** Visitors that were accepted here and have not left, those who wait or were passed on among them. */
+  readonly visitors: number;
+  /** Addresses (IPv6: networks) that are remembered. */
+  readonly addresses: number;
+  /** How many were turned away since the start, by reason. */
+  readonly refused: Readonly<Record<VisitorRefusal, number>>;
+}
+
+export class VisitorGate {
+  /** What holds for who comes from now on; who is in stays. */
+  rules: GateRules;
+  readonly #clock: Clock;
+  readonly #addresses = new VisitorAddresses();
+  readonly #refused: Record<VisitorRefusal, number> = { denied: 0, full: 0, address: 0, rate: 0, descriptors: 0 };
+  #visitors = 0;
+
+  constructor(rules: GateRules, clock: Clock) {
+    this.rules = rules;
+    this.#clock = clock;
+  }
+
+  get stats(): VisitorStats {
+    return { visitors: this.#visitors, addresses: this.#addresses.size, refused: { ...this.#refused } };
+  }
+
+  /** Lets a visitor in, to {@link leave} later, or says why not. `ip` is undefined for one who has left already. */
+  enter(ip: string | undefined): VisitorAddress | VisitorRefusal {
+    const { addresses, maxVisitors, maxVisitorsPerAddress, rate } = this.rules;
+    if (!addresses.allows(ip)) return this.refuse('denied');
+    if (this.#visitors >= maxVisitors) return this.refuse('full');
+    const address = this.#addresses.get(ip === undefined ? '' : networkOf(ip));
+    if (address.visitors >= maxVisitorsPerAddress) return this.refuse('address');
+    if (rate !== undefined && !takeToken(address, this.#clock.now(), rate)) return this.refuse('rate');
+    this.#addresses.enter(address);
+    this.#visitors += 1;
+    return address;
+  }
+
+  leave(address: VisitorAddress): void {
+    this.#addresses.leave(address);
+    this.#visitors -= 1;
+  }
+
+  /** Counts one that is turned away, and returns why. */
+  refuse(reason: VisitorRefusal): VisitorRefusal {
+    this.#refused[reason] += 1;
+    return reason;
+  }
+}
