@@ -63,7 +63,7 @@ test('an IPv4 address counts as itself on a dual-stack listener', async (t) => {
   t.is(pool.size, 1);
 });
 
-test('a connection that says nothing is closed at the handshake deadline', async (t) => {
+test('case 1: a connection that says nothing is closed at the handshake deadline', async (t) => {
   for (const mode of [0, 1] as const) {
     await using pool = new ServerPool({ listen: LISTEN, token: TOKEN, tls: { mode }, handshakeTimeoutMs: 30 });
     await pool.start();
@@ -87,7 +87,7 @@ test('a connection that is still arriving when the pool closes hears that, and n
   socket.destroy();
 });
 
-test('a crowd that says nothing does not keep a client out', async (t) => {
+test('case 4: a crowd that says nothing does not keep a client out', async (t) => {
   await using pool = new ServerPool({ listen: LISTEN, token: TOKEN, maxHandshakes: 8, maxHandshakesPerAddress: 8 });
   await pool.start();
   const dial = pool.address ?? '';
@@ -101,7 +101,7 @@ test('a crowd that says nothing does not keep a client out', async (t) => {
   for (const socket of crowd) socket.destroy();
 });
 
-test('garbage, and plain text where TLS is due, are typed errors', async (t) => {
+test('case 5: garbage, and plain text where TLS is due, are typed errors', async (t) => {
   await using pool = new ServerPool({ listen: LISTEN, token: TOKEN });
   await pool.start();
   const failed = nextEvent<HandshakeFailedEvent>(pool, 'handshakeFailed');

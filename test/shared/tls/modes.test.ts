@@ -132,7 +132,7 @@ test('the name of the server is sent in clear, an IP address never', (t) => {
 /** Which end says it, and in which of these words, is a matter of time. */
 const OLD = /unsupported protocol|alert protocol version/;
 
-test('neither side speaks TLS 1.2', async (t) => {
+test('case 5: neither side speaks TLS 1.2', async (t) => {
   const material = await selfSignedMaterial();
   const server = serverTlsSettings({ mode: 1 }, material);
   const client = clientTlsSettings({ mode: 1 }, '127.0.0.1') ?? {};

@@ -11,7 +11,7 @@ function header(type: number, length: number): Buffer {
   return Buffer.of(type, length >>> 16, length >>> 8, length, 0, 0, 0, 1);
 }
 
-test('a frame is refused at its header if it is too long, and taken at exactly the limit', (t) => {
+test('case 3: a frame is refused at its header if it is too long, and taken at exactly the limit', (t) => {
   for (const type of [...Object.values(FrameType), 0x80, 0xff]) {
     const decoder = new FrameDecoder(ignore);
     decoder.push(header(type, payloadLimit(type)));
