@@ -1,7 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import test from 'ava';
 import { FrameType, payloadLimit, ResetCode } from '../../src/shared/wire/frame.ts';
-import { VECTORS } from '../shared/wire/vectors.ts';
 
 // ava runs in the project's root.
 const page = await readFile('docs/protocol.md', 'utf8');
@@ -45,18 +44,5 @@ test('the page lists the RESET codes of the code, no more and no less', (t) => {
     String(code),
     name.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`),
   ]);
-  t.deepEqual(told, coded);
-});
-
-test('the test vectors of the page are those of the tests', (t) => {
-  const told = section('## Test vectors')
-    .split('\n### ')
-    .slice(1)
-    .map((text) => rows(text, /^[a-zA-Z]+$/).filter(([field]) => field !== 'field'));
-  const coded = VECTORS.map((vector) =>
-    Object.entries({ ...vector, secure: Number(vector.secure) })
-      .filter(([field]) => field !== 'title')
-      .map(([field, value]) => [field, value === undefined ? '(none)' : `\`${value}\``]),
-  );
   t.deepEqual(told, coded);
 });

@@ -63,7 +63,7 @@ test('an IPv4 address counts as itself on a dual-stack listener', async (t) => {
   t.is(pool.size, 1);
 });
 
-test('a connection that says nothing is closed at the handshake deadline', async (t) => {
+test('case 1: a connection that says nothing is closed at the handshake deadline', async (t) => {
   for (const mode of [0, 1] as const) {
     await using pool = new ServerPool({ listen: LISTEN, token: TOKEN, tls: { mode }, handshakeTimeoutMs: 30 });
     await pool.start();

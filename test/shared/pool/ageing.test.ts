@@ -97,7 +97,7 @@ test('bytes that came with the connection mean the same, and get may have been w
   t.is((await anyone).id, 'plain');
 });
 
-test('a claimed connection that nobody gets is closed and counted', async (t) => {
+test('case 12: a claimed connection that nobody gets is closed and counted', async (t) => {
   const { pool, time } = poolOf({ claimTimeoutMs: 1000, min: 1 });
   const [taken] = fill(pool, ['taken']) as [FakeConnection];
   taken.receive();

@@ -41,14 +41,14 @@ test('case 11: a second connection of an ID is closed, never the one already the
   t.deepEqual(reasons, ['duplicate-id']);
 });
 
-test('putting an idle connection again is an error, and it stays', (t) => {
+test('case 14: putting an idle connection again is an error, and it stays', (t) => {
   const { pool } = poolOf();
   const [connection] = fill(pool, ['a']) as [FakeConnection];
   t.throws(() => pool.put('a', connection), { code: 'POOLD_ERR_NOT_OWNED' });
   t.deepEqual([pool.idle, connection.closed], [1, false]);
 });
 
-test('what cannot be kept is closed, and the reason told', (t) => {
+test('case 14: what cannot be kept is closed, and the reason told', (t) => {
   const { pool } = poolOf({ max: 1 });
   const reasons = refusals(pool);
   const closed = new FakeConnection('closed');
@@ -63,7 +63,7 @@ test('what cannot be kept is closed, and the reason told', (t) => {
   t.is(pool.size, 0);
 });
 
-test('a connection that comes back unfinished or with unread bytes is closed', (t) => {
+test('case 12: a connection that comes back unfinished or with unread bytes is closed', (t) => {
   const { pool } = poolOf();
   const reasons = refusals(pool);
   const [unfinished, unread] = fill(pool, ['a', 'b']) as [FakeConnection, FakeConnection];
@@ -75,7 +75,7 @@ test('a connection that comes back unfinished or with unread bytes is closed', (
   t.deepEqual([unfinished.closed, unread.closed, pool.size], [true, true, 0]);
 });
 
-test('a lease ends once: a second release, a foreign one, and one after destroy are errors', (t) => {
+test('case 14: a lease ends once: a second release, a foreign one, and one after destroy are errors', (t) => {
   const { pool } = poolOf();
   const other = poolOf().pool;
   fill(pool, ['a', 'b']);

@@ -19,7 +19,7 @@ async function rawPair() {
   return { connection, peer, ends };
 }
 
-test('bytes that come while it is idle are told, and kept in order for the one who takes it', async (t) => {
+test('case 12: bytes that come while it is idle are told, and kept in order for the one who takes it', async (t) => {
   const { connection, peer } = await rawPair();
   let told = 0;
   connection.park(() => (told += 1));

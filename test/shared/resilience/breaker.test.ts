@@ -222,7 +222,7 @@ test('options that cannot be used are named', (t) => {
 test('in whatever order things happen, it never lets two trials through, and opens only after enough failures', async (t) => {
   const step = fc.constantFrom('allows', 'succeeded', 'failed', 'abandoned', 'late', 'wait');
   await fc.assert(
-    fc.asyncProperty(fc.array(step, { maxLength: 60 }), async (steps) => {
+    fc.asyncProperty(fc.array(step, { maxLength: 60, size: 'max' }), async (steps) => {
       const { breaker, time } = breakerOf({ failures: 3, openMs: 100, maxOpenMs: 100 });
       const begun: number[] = [];
       let inRow = 0;

@@ -261,7 +261,7 @@ const HOSTILE: readonly {
 ];
 
 for (const { title, to, frames } of HOSTILE) {
-  test(`a protocol error closes the session and is told once: ${title}`, async (t) => {
+  test(`case 12: a protocol error on an idle session closes it and is told once: ${title}`, async (t) => {
     const pair = await servingPair();
     const [victim, end] = to === 'server' ? [pair.server, pair.ends[1]] : [pair.client, pair.ends[0]];
     for (const frame of frames) end.write(frame);

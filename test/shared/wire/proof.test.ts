@@ -36,6 +36,16 @@ const [vector] = VECTORS as readonly [Vector, ...Vector[]];
 const key = hex(vector.key);
 const transcript = transcriptOf(vector);
 
+test('the page has a vector with a token and TLS, and one with neither', (t) => {
+  t.deepEqual(
+    VECTORS.map(({ token, secure }) => [token !== undefined, secure]),
+    [
+      [true, true],
+      [false, false],
+    ],
+  );
+});
+
 for (const vector of VECTORS) {
   test(`keys and proofs equal those of an independent computation: ${vector.title}`, async (t) => {
     const master = vector.token === undefined ? NO_TOKEN_MASTER : await deriveMaster(vector.token);
