@@ -1,4 +1,4 @@
-/** What a client says when connections that were ready die. */
+/** What a client says when connections that were ready die. One pair of processes at a time: others test beside it. */
 import { connect } from 'node:net';
 import test from 'ava';
 import type { Child } from '../helpers/child.ts';
@@ -28,26 +28,29 @@ const lossesOf = (client: Child): Line[] => linesOf(client, 'the connection to t
 const deathsOf = (client: Child): Line[] => linesOf(client, 'a connection is lost');
 const returnsOf = (client: Child): Line[] => linesOf(client, 'the server is reached again');
 
-test('a server that is killed: its loss is said once, with how many connections, and so is its return', async (t) => {
-  await using target = await startTarget(echo);
-  const pair = await startFaultPair(t, { target: target.port });
-  pair.server.kill('SIGKILL');
-  await pair.server.ended();
-  await pair.client.printed(/the connection to the server is lost/);
-  await pair.startServer();
-  t.is(await askSoon(pair.port, 'back'), 'back');
-  await pair.client.printed(/the server is reached again/);
-  pair.client.kill('SIGTERM');
-  t.is(await pair.client.ended(), 0);
-  const [loss, ...more] = lossesOf(pair.client);
-  t.deepEqual(more, []);
-  t.is(loss?.level, WARN);
-  t.true((loss?.connections ?? 0) >= IDLE, `${loss?.connections} connections`);
-  t.is(returnsOf(pair.client).length, 1);
-  t.deepEqual(deathsOf(pair.client), [], 'single ones are for who debugs');
-});
+test.serial(
+  'a server that is killed: its loss is said once, with how many connections, and so is its return',
+  async (t) => {
+    await using target = await startTarget(echo);
+    const pair = await startFaultPair(t, { target: target.port });
+    pair.server.kill('SIGKILL');
+    await pair.server.ended();
+    await pair.client.printed(/the connection to the server is lost/);
+    await pair.startServer();
+    t.is(await askSoon(pair.port, 'back'), 'back');
+    await pair.client.printed(/the server is reached again/);
+    pair.client.kill('SIGTERM');
+    t.is(await pair.client.ended(), 0);
+    const [loss, ...more] = lossesOf(pair.client);
+    t.deepEqual(more, []);
+    t.is(loss?.level, WARN);
+    t.true((loss?.connections ?? 0) >= IDLE, `${loss?.connections} connections`);
+    t.is(returnsOf(pair.client).length, 1);
+    t.deepEqual(deathsOf(pair.client), [], 'single ones are for who debugs');
+  },
+);
 
-test('connections that are reset on the way: said at once, though the next dial succeeds', async (t) => {
+test.serial('connections that are reset on the way: said at once, though the next dial succeeds', async (t) => {
   await using target = await startTarget(echo);
   const { client, proxy } = await startFaultPair(t, { target: target.port });
   for (let times = 1; times <= 2; times += 1) {
@@ -61,18 +64,21 @@ test('connections that are reset on the way: said at once, though the next dial 
   );
 });
 
-test('connections that the server ends in order, as it does with old ones, and takes again: nothing to warn of', async (t) => {
-  await using target = await startTarget(echo);
-  const { client, proxy } = await startFaultPair(t, { target: target.port });
-  proxy.cut();
-  await client.printed(/the server is reached again/);
-  t.deepEqual(
-    lossesOf(client).map(({ level, reason }) => ({ level, reason })),
-    [{ level: INFO, reason: 'peer-closed' }],
-  );
-});
+test.serial(
+  'connections that the server ends in order, as it does with old ones, and takes again: nothing to warn of',
+  async (t) => {
+    await using target = await startTarget(echo);
+    const { client, proxy } = await startFaultPair(t, { target: target.port });
+    proxy.cut();
+    await client.printed(/the server is reached again/);
+    t.deepEqual(
+      lossesOf(client).map(({ level, reason }) => ({ level, reason })),
+      [{ level: INFO, reason: 'peer-closed' }],
+    );
+  },
+);
 
-test('a single connection that dies is said at debug level', async (t) => {
+test.serial('a single connection that dies is said at debug level', async (t) => {
   await using target = await startTarget(echo);
   const { client, proxy, port } = await startFaultPair(t, { target: target.port, client: ['--log-level', 'debug'] });
   const corrupted = proxy.corrupt('down');
@@ -86,7 +92,7 @@ test('a single connection that dies is said at debug level', async (t) => {
   t.deepEqual(lossesOf(client), []);
 });
 
-test('connections that are replaced for their age are not lost, be it all at once', async (t) => {
+test.serial('connections that are replaced for their age are not lost, be it all at once', async (t) => {
   await using target = await startTarget(echo);
   const flags = ['--log-level', 'debug', '--max-lifetime', '200ms'];
   const { client, proxy } = await startFaultPair(t, { target: target.port, client: flags });
