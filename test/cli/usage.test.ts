@@ -213,7 +213,7 @@ for (const { title, args, env, says } of misuses) {
   });
 }
 
-test('an empty token file, a short token in one, and two ways of giving a token, are refused', async (t) => {
+test('case 6: an empty token file, a short token in one, and two ways of giving a token, are refused', async (t) => {
   const empty = await textFile(t, '\n  \n');
   const first = await runCli([...SERVER, '--token-file', empty]);
   t.is(first.code, 2);
@@ -239,7 +239,7 @@ const typos: readonly (readonly string[])[] = [
   [...CLIENT, `--proxi=http://me:${TOKEN}@proxy`],
 ];
 
-test('a mistake on the command line never shows a secret', async (t) => {
+test('case 19: a mistake on the command line never shows a secret', async (t) => {
   for (const args of typos) {
     const { code, stdout, stderr } = await runCli(args);
     t.is(code, 2);

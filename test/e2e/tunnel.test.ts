@@ -88,7 +88,7 @@ inEveryMode('a target that breaks off breaks the visitor off, and the connection
   t.is(pair.server.pool.errorCount, 0);
 });
 
-test('a target that is down resets the visitor at once, and the pool keeps its connections', async (t) => {
+test('case 17: a target that is down resets the visitor at once, and the pool keeps its connections', async (t) => {
   await using pair = await startPair({ target: await freePort() });
   const closed = nextEvent<VisitClosedEvent>(pair.server, 'visitClosed');
   const visitor = pair.visit();
@@ -100,7 +100,7 @@ test('a target that is down resets the visitor at once, and the pool keeps its c
   await until(() => pair.server.pool.idle >= 8, 'the connection is back');
 });
 
-test('a target that does not accept is given up after the connect timeout', async (t) => {
+test('case 17: a target that does not accept is given up after the connect timeout', async (t) => {
   await using silent = await startSilentTarget();
   await using pair = await startPair({ target: silent.port, tunnelClient: { connectTimeoutMs: 50 } });
   const closed = nextEvent<VisitClosedEvent>(pair.server, 'visitClosed');

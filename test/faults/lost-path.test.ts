@@ -100,7 +100,7 @@ async function breakOff(t: ExecutionContext, ways: Ways, flow: 'reverse' | 'forw
   t.true(servedMs <= RETURN_MS * SLACK, `${servedMs} ms`);
 }
 
-for (const { name, ways } of LOSSES) test(`${name}: idle connections are given up and replaced`, notice, ways);
+for (const { name, ways } of LOSSES) test(`case 15: ${name}: idle connections are given up and replaced`, notice, ways);
 for (const { name, ways } of LOSSES.filter((loss) => loss.ways.includes('down'))) {
   test(`${name}: visits are broken off, and served again later`, breakOff, ways, 'reverse');
 }

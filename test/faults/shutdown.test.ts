@@ -9,7 +9,7 @@ const WARNINGS = /"level":[456]0/;
 
 for (const flow of ['reverse', 'forward'] as const) {
   for (const who of ['server', 'client'] as const) {
-    test(`${flow}: the ${who} is told to end under load`, async (t) => {
+    test(`case 22: ${flow}: the ${who} is told to end under load`, async (t) => {
       await using target = await startTarget(echo);
       const pair = await startFaultPair(t, { flow, target: target.port, both: ['--wait', '1s'] });
       const process = pair[who];

@@ -53,7 +53,7 @@ test('an idle session is asked once an interval, and one that answers stays', as
   liveness.stop();
 });
 
-test('one that does not answer is closed within 1.1 × the interval and the timeout', async (t) => {
+test('case 15: one that does not answer is closed within 1.1 × the interval and the timeout', async (t) => {
   const { time, add } = livenessOf();
   const session = add();
   session.deaf = true;
