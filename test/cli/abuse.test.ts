@@ -37,7 +37,8 @@ test(`case 1: ${CROWD} connects that say nothing do not keep the client out, and
   const ready = performance.now();
   t.log(`in after ${Math.round(ready - dialled)} ms, ${CROWD - closed} of the crowd still there`);
   t.true(closed < CROWD, 'the crowd is still there');
-  t.true(ready - dialled < 2000, `${ready - dialled} ms`);
+  // A second on an idle machine, the derivation of its keys included; here it has as long as the crowd may stay.
+  t.true(ready - dialled < DEADLINE_S * 1000, `${ready - dialled} ms`);
   await until(() => closed === CROWD, 'the crowd is closed', 30_000);
   const seconds = (performance.now() - began) / 1000;
   t.log(`all closed after ${seconds.toFixed(1)} s`);
