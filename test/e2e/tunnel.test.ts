@@ -12,7 +12,7 @@ import { ask, readAll, startPair, TOKEN } from '../helpers/pair.ts';
 import { connectAndReset, echo, freePort, startSilentTarget, startTarget } from '../helpers/targets.ts';
 
 const inEveryMode = (title: string, run: (t: ExecutionContext, tls: TlsMode) => Promise<void>): void => {
-  const macro = test.macro({ exec: run, title: (_, tls: TlsMode) => `TLS mode ${tls}: ${title}` });
+  const macro = test.macro({ exec: run, title: (_, tls: TlsMode) => `${title} (TLS mode ${tls})` });
   for (const tls of [0, 1, 2] as const) test(macro, tls);
 };
 
@@ -24,7 +24,7 @@ inEveryMode('a visitor talks to the target, and its connection serves the next v
   t.is(pair.server.pool.stats().created, 1);
 });
 
-inEveryMode('a target that answers only after the visitor has ended is heard to its end', async (t, tls) => {
+inEveryMode('case 17: a target that answers only after the visitor has ended is heard to its end', async (t, tls) => {
   await using target = await startTarget((socket) => {
     void readAll(socket).then((heard) => socket.end(`late reply to ${heard}`));
   });
@@ -32,7 +32,7 @@ inEveryMode('a target that answers only after the visitor has ended is heard to 
   t.is(await ask(pair.visit(), 'a question'), 'late reply to a question');
 });
 
-inEveryMode('a visitor goes on after the target has ended', async (t, tls) => {
+inEveryMode('case 17: a visitor goes on after the target has ended', async (t, tls) => {
   const heard = deferred<string>();
   await using target = await startTarget((socket) => {
     socket.end('all I have');
@@ -45,7 +45,7 @@ inEveryMode('a visitor goes on after the target has ended', async (t, tls) => {
   t.is(await heard.promise, 'and I still talk');
 });
 
-inEveryMode('a target that speaks first is heard at once', async (t, tls) => {
+inEveryMode('case 17: a target that speaks first is heard at once', async (t, tls) => {
   await using target = await startTarget((socket) => socket.write('220 ready\r\n'));
   await using pair = await startPair({ tls, target: target.port });
   const visitor = pair.visit();
@@ -54,39 +54,45 @@ inEveryMode('a target that speaks first is heard at once', async (t, tls) => {
   visitor.destroy();
 });
 
-inEveryMode('a visitor who breaks off breaks the target off, and the connection stays usable', async (t, tls) => {
-  const broken = deferred<Error>();
-  await using target = await startTarget((socket) => {
-    socket.on('error', broken.resolve);
-    socket.pipe(socket);
-  });
-  await using pair = await startPair({ tls, target: target.port, client: { minCapacity: 1 } });
-  const closed = nextEvent<VisitClosedEvent>(pair.client, 'visitClosed');
-  const visitor = pair.visit();
-  visitor.write('hello');
-  await once(visitor, 'data');
-  visitor.resetAndDestroy();
-  t.is(((await broken.promise) as NodeJS.ErrnoException).code, 'ECONNRESET');
-  t.is((await closed).reason, 'reset');
-  t.is(await ask(pair.visit(), 'next'), 'next');
-  t.is(pair.server.pool.errorCount, 0);
-});
-
-inEveryMode('a target that breaks off breaks the visitor off, and the connection stays usable', async (t, tls) => {
-  await using target = await startTarget((socket) => {
-    socket.once('data', (data) => {
-      if (String(data) === 'break') socket.resetAndDestroy();
-      else socket.end(data);
+inEveryMode(
+  'case 17: a visitor who breaks off breaks the target off, and the connection stays usable',
+  async (t, tls) => {
+    const broken = deferred<Error>();
+    await using target = await startTarget((socket) => {
+      socket.on('error', broken.resolve);
+      socket.pipe(socket);
     });
-  });
-  await using pair = await startPair({ tls, target: target.port, client: { minCapacity: 1 } });
-  const visitor = pair.visit();
-  visitor.write('break');
-  const [error] = (await once(visitor, 'error')) as [NodeJS.ErrnoException];
-  t.is(error.code, 'ECONNRESET');
-  t.is(await ask(pair.visit(), 'next'), 'next');
-  t.is(pair.server.pool.errorCount, 0);
-});
+    await using pair = await startPair({ tls, target: target.port, client: { minCapacity: 1 } });
+    const closed = nextEvent<VisitClosedEvent>(pair.client, 'visitClosed');
+    const visitor = pair.visit();
+    visitor.write('hello');
+    await once(visitor, 'data');
+    visitor.resetAndDestroy();
+    t.is(((await broken.promise) as NodeJS.ErrnoException).code, 'ECONNRESET');
+    t.is((await closed).reason, 'reset');
+    t.is(await ask(pair.visit(), 'next'), 'next');
+    t.is(pair.server.pool.errorCount, 0);
+  },
+);
+
+inEveryMode(
+  'case 17: a target that breaks off breaks the visitor off, and the connection stays usable',
+  async (t, tls) => {
+    await using target = await startTarget((socket) => {
+      socket.once('data', (data) => {
+        if (String(data) === 'break') socket.resetAndDestroy();
+        else socket.end(data);
+      });
+    });
+    await using pair = await startPair({ tls, target: target.port, client: { minCapacity: 1 } });
+    const visitor = pair.visit();
+    visitor.write('break');
+    const [error] = (await once(visitor, 'error')) as [NodeJS.ErrnoException];
+    t.is(error.code, 'ECONNRESET');
+    t.is(await ask(pair.visit(), 'next'), 'next');
+    t.is(pair.server.pool.errorCount, 0);
+  },
+);
 
 test('case 17: a target that is down resets the visitor at once, and the pool keeps its connections', async (t) => {
   await using pair = await startPair({ target: await freePort() });

@@ -1,0 +1,33 @@
+import { readFile } from 'node:fs/promises';
+import test from 'ava';
+
+// ava runs in the project's root.
+const page = await readFile('docs/security.md', 'utf8');
+
+/** A row of the table of cases: its number, and the files that cover it. */
+const ROWS = [...page.matchAll(/^\| (\d+) +\|.*\|([^|]*)\|$/gm)].map(([, number = '', files = '']) => ({
+  number,
+  files: [...files.matchAll(/`([\w/-]+)`/g)].map(([, file = '']) => file),
+}));
+
+test('every case has tests that bear its number, in each file that the page names', async (t) => {
+  t.true(ROWS.length >= 21);
+  for (const { number, files } of ROWS) {
+    t.true(files.length > 0, `case ${number}`);
+    let named = 0;
+    for (const file of files) {
+      const code = await readFile(`test/${file}.test.ts`, 'utf8');
+      if (code.includes(`case ${number}: `)) named += 1;
+      else t.true(file.startsWith('fuzz/'), `${file} has no test of case ${number}`);
+    }
+    t.true(named > 0, `case ${number}`);
+  }
+});
+
+test('the flags and the tests that the page names are there', async (t) => {
+  const help = (await readFile('src/cli/flags.ts', 'utf8')) + (await readFile('src/cli/visitor-flags.ts', 'utf8'));
+  for (const [, flag = ''] of page.matchAll(/`(--[a-z-]+)`/g)) t.true(help.includes(`'${flag} `), flag);
+  for (const [, file = ''] of page.matchAll(/`((?:fuzz|e2e|shared|faults)\/[\w/-]+)`/g)) {
+    await t.notThrowsAsync(readFile(`test/${file}.test.ts`), file);
+  }
+});
