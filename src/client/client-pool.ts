@@ -87,7 +87,7 @@ export class ClientPool<S extends boolean = true> extends VisitPool<S> {
     return this.#starting;
   }
 
-  /** Dials now, whatever pause failures have left: for whoever has lost its other servers. */
+  /** Dials as soon as its own backoff lets it, whatever a breaker wants: for whoever has lost its other servers. */
   hurry(): void {
     this.#loop.hurry();
   }

@@ -215,11 +215,33 @@ test('an open circuit holds the next dial back for longer than the backoff, unle
   t.is(starts.length, 1);
   await advance(20);
   t.is(starts.length, 2);
-  fail();
+  t.true(fail().retryInMs >= 4990);
+  await advance(1000);
   loop.hurry();
   t.is(starts.length, 3);
   heldMs = 0;
   t.true(fail().retryInMs <= 1000);
+  loop.stop();
+});
+
+test('who hurries waits for the end of the backoff all the same, however often it is asked to', async (t) => {
+  const { loop, fail, succeed, dieYoung, starts, advance } = loopOver({
+    capacity: 1,
+    interval: 100_000,
+    onFailure: () => 5000,
+  });
+  loop.start();
+  for (let round = 1; round <= 5; round += 1) {
+    succeed();
+    dieYoung();
+    for (let again = 0; again < 3; again += 1) loop.hurry();
+    t.is(starts.length, round, 'not yet');
+    await advance(1000);
+    t.is(starts.length, round + 1, 'the circuit holds nothing back any more');
+  }
+  fail(new RejectedError('auth', 'wrong token'));
+  loop.hurry();
+  t.is(starts.length, 6);
   loop.stop();
 });
 
