@@ -35,6 +35,25 @@ test('a name that has a server which is also given by its address adds the other
   servers.destroy();
 });
 
+test('a visitor who comes before the first answer of the DNS is served when it is there', async (t) => {
+  await using server = new ServerPool({ listen: '127.0.0.1:0', tls: { mode: 0 }, token: TOKEN, opener: 'client' });
+  await server.start();
+  let answer: (records: { address: string; ttl: number }[]) => void = () => {};
+  const resolver = {
+    resolve4: () => new Promise<{ address: string; ttl: number }[]>((resolve) => (answer = resolve)),
+    resolve6: () => Promise.resolve([]),
+    resolveSrv: () => Promise.resolve([]),
+  };
+  const servers = serversOf([`dns:tunnel.test:${server.address?.port}`], { resolver });
+  await servers.start();
+  const visitor = { remote: '127.0.0.1:1', local: '127.0.0.1:2' };
+  t.is(servers.tryOpenVisit(visitor), undefined);
+  const visit = servers.openVisit(visitor, { timeoutMs: 10_000 });
+  answer([{ address: '127.0.0.1', ttl: 60 }]);
+  t.false((await visit).over);
+  servers.destroy();
+});
+
 test('the same server twice, and names that cannot be verified, are refused by name', (t) => {
   t.throws(() => serversOf(['127.0.0.1:1', '127.0.0.1:1']), { message: /^dial: .*127\.0\.0\.1:1.*twice/ });
   t.throws(() => serversOf([]), { message: /^dial: wants at least one/ });

@@ -123,10 +123,10 @@ export class PoolGroup<T extends PoolConnection, P extends NodePool<T> = NodePoo
   }
 
   /**
-   * A connection of any node, waiting for one at all of them at once.
+   * A connection of any node, waiting for one at all of them at once; without nodes, for one to join.
    *
-   * @throws NoNodeError, AcquireTimeoutError, PoolClosedError, the signal's reason, or the last error when the pools of
-   *   all nodes refuse
+   * @throws NoNodeError when there was none to the end, AcquireTimeoutError, PoolClosedError, the signal's reason, or the
+   *   last error when the pools of all nodes refuse
    */
   async getAny(options: WaitOptions & NodeFilter = {}): Promise<Lease<T>> {
     const { lease } = await this.#get(options, options, false);
@@ -220,9 +220,8 @@ export class PoolGroup<T extends PoolConnection, P extends NodePool<T> = NodePoo
       const node = this.#served as GroupNode<T, P>;
       return { node, lease, generation: claims ? node.claim() : undefined };
     }
-    const { roster } = this.#members;
-    if (roster.nodes.length === 0) throw new NoNodeError(this.name);
     if (timeoutMs === 0) throw this.#timedOut(0);
+    const { roster } = this.#members;
     const timedOut = (waitedMs: number): Error => this.#timedOut(waitedMs);
     const limits = { clock: this.#options.clock, timeoutMs, signal, timedOut };
     const wait = new GroupWait(roster, wish, claims, limits, () => this.#waits.delete(wait));

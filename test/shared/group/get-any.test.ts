@@ -155,11 +155,19 @@ test('a lease that is granted in the moment of an abort goes back', async (t) =>
   t.deepEqual([group.idle, group.inUse], [1, 0]);
 });
 
-test('without nodes there is nothing to wait for', async (t) => {
-  const { group, time } = groupOf();
+test('without nodes a get waits for one to join, and says in the end that there was none', async (t) => {
+  const { group, time, pool } = groupOf();
   t.is(group.tryGetAny(), undefined);
-  await t.throwsAsync(group.getAny(), { code: 'POOLD_ERR_NO_NODE', message: /^group group has no nodes; add one/ });
-  t.is(time.timers, 0);
+  const none = { code: 'POOLD_ERR_NO_NODE', message: /^group group has no nodes; add one/ };
+  await t.throwsAsync(group.getAny({ timeoutMs: 0 }), none);
+  const failed = t.throwsAsync(group.getAny({ timeoutMs: 100 }), none);
+  const waiting = group.getAny();
+  await time.advance(100);
+  await failed;
+  group.addNode({ name: 'a' });
+  pool('a').fill();
+  t.is((await waiting).id, 'a1');
+  t.is(group.waiting, 0);
 });
 
 test('a node that joins is waited at too, also when the last one has left', async (t) => {
