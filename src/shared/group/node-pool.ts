@@ -10,8 +10,6 @@ export interface NodePool<T extends PoolConnection> {
   readonly inUse: number;
   /** Idle, in use and under way. */
   readonly size: number;
-  /** The wanted number of idle connections, where there is one. */
-  readonly capacity?: number;
   /** Called once, when the group starts or the node joins a started one. */
   start?(): Promise<void>;
   /** An idle connection at once, or undefined. */

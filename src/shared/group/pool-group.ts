@@ -30,8 +30,6 @@ export class PoolGroup<T extends PoolConnection, P extends NodePool<T> = NodePoo
   readonly #options: CheckedGroupOptions<T, P>;
   readonly #members: Members<T, P>;
   readonly #waits = new Set<GroupWait<T, P>>();
-  /** Who served the last get that found something idle. */
-  #served: GroupNode<T, P> | undefined;
   #acquired = 0;
   #ready = true;
   #starting: Promise<void> | undefined;
@@ -119,7 +117,7 @@ export class PoolGroup<T extends PoolConnection, P extends NodePool<T> = NodePoo
 
   /** A connection of a node that has one idle, or undefined, at once. */
   tryGetAny(filter?: NodeFilter): Lease<T> | undefined {
-    return this.#ready ? this.#take(filter) : undefined;
+    return this.#ready ? this.#take(filter)?.lease : undefined;
   }
 
   /**
@@ -151,7 +149,7 @@ export class PoolGroup<T extends PoolConnection, P extends NodePool<T> = NodePoo
     const { retryable = this.#options.retry.retryable } = given;
     let failed: string | undefined;
     const attempt = async (): Promise<R> => {
-      const wish = { avoid: failed };
+      const wish = { avoid: failed, careful: true };
       failed = undefined;
       const grant = await this.#get(wait, wish, true);
       failed = grant.node.name;
@@ -196,18 +194,13 @@ export class PoolGroup<T extends PoolConnection, P extends NodePool<T> = NodePoo
     if (!this.#ready) throw new PoolClosedError(this.name);
   }
 
-  /** Something idle, at once; {@link #served} is the node it is from. */
-  #take(wish: Wish | undefined): Lease<T> | undefined {
-    const { roster } = this.#members;
-    for (let node = roster.pick(wish); node !== undefined; node = roster.pickAfter(node)) {
-      const lease = node.pool.tryAcquire();
-      if (lease === undefined) continue;
-      node.acquired += 1;
-      this.#acquired += 1;
-      this.#served = node;
-      return lease;
-    }
-    return undefined;
+  /** Something idle, at once. */
+  #take(wish: Wish | undefined): Taken<T, P> | undefined {
+    const taken = this.#members.roster.take(wish, takeIdle);
+    if (taken === undefined) return undefined;
+    taken.node.acquired += 1;
+    this.#acquired += 1;
+    return taken;
   }
 
   /** @param claims whether the node's breaker is to hear how the work ends */
@@ -215,11 +208,8 @@ export class PoolGroup<T extends PoolConnection, P extends NodePool<T> = NodePoo
     const { timeoutMs = this.#options.acquireTimeoutMs, signal } = options;
     this.#checkReady();
     signal?.throwIfAborted();
-    const lease = this.#take(wish);
-    if (lease !== undefined) {
-      const node = this.#served as GroupNode<T, P>;
-      return { node, lease, generation: claims ? node.claim() : undefined };
-    }
+    const taken = this.#take(wish);
+    if (taken !== undefined) return { ...taken, generation: claims ? taken.node.claim() : undefined };
     if (timeoutMs === 0) throw this.#timedOut(0);
     const { roster } = this.#members;
     const timedOut = (waitedMs: number): Error => this.#timedOut(waitedMs);
@@ -248,4 +238,12 @@ export class PoolGroup<T extends PoolConnection, P extends NodePool<T> = NodePoo
     this.#ready = false;
     for (const wait of this.#waits) wait.refuse(error);
   }
+}
+
+/** A lease, and the node that it is from. */
+type Taken<T extends PoolConnection, P extends NodePool<T>> = Omit<Grant<T, P>, 'generation'>;
+
+function takeIdle<T extends PoolConnection, P extends NodePool<T>>(node: GroupNode<T, P>): Taken<T, P> | undefined {
+  const lease = node.pool.tryAcquire();
+  return lease && { node, lease };
 }

@@ -45,14 +45,23 @@ test('idle connections that only the other side opens on are passed over', (t) =
   t.deepEqual([pool('a').idle, served(group, 2)], [1, 'b-']);
 });
 
-test('a node whose breaker is open is passed over, and serves when there is no other', async (t) => {
-  const { group, pool, time } = groupOf({ nodes: { a: 3, b: 1 } });
+test('a node whose breaker is open is passed over, and serves before anybody has to wait', async (t) => {
+  const { group, pool, time } = groupOf({ nodes: { a: 5, b: 2, c: 0 }, strategy: 'failover' });
   trip(pool('a'));
-  t.is(served(group, 2), 'b-', 'b is to be waited for');
+  t.is(served(group, 3), 'bba');
   trip(pool('b'));
-  t.is(served(group, 1), 'a', 'nobody is fit: whoever has something serves');
+  trip(pool('c'));
+  t.is(served(group, 1), 'a', 'nobody is fit');
   await time.advance(5000);
-  t.is(served(group, 1), 'a', 'half-open');
+  t.is(served(group, 2), 'aa', 'half-open');
+  t.is((await group.getAny()).id, 'a1');
+});
+
+test('connections that only the other side opens on keep nobody from a node that is not fit', (t) => {
+  const { group, pool } = groupOf({ nodes: { a: 0, b: 1 } });
+  pool('a').put('passive', new FakeConnection('passive'), { passive: true });
+  trip(pool('b'));
+  t.is(served(group, 2), 'b-');
 });
 
 test('a get that finds something idle sets no timer', async (t) => {
