@@ -16,7 +16,7 @@ export interface NodePool<T extends PoolConnection> {
   tryAcquire(): Lease<T> | undefined;
   /** An idle connection, waiting for one. A lease that is granted in spite of an abort goes back. */
   acquire(options?: WaitOptions): Promise<Lease<T>>;
-  /** Refuses acquires, and resolves when nothing is left, after the grace at the latest. */
+  /** Refuses acquires, and resolves when nothing is left, after the grace at the latest; Infinity never is over. */
   close(options?: { graceMs?: number }): Promise<void>;
   /** Closes everything at once; a `close` that is under way resolves. */
   destroy(error?: Error): void;

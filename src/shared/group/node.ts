@@ -109,7 +109,7 @@ export class GroupNode<T extends PoolConnection, P extends NodePool<T>> {
       this.check?.stop();
       this.breaker.stop();
       this.#gone = this.#close(graceMs);
-    } else {
+    } else if (graceMs !== Infinity) {
       const timer = this.#clock.setTimeout(() => this.pool.destroy(), graceMs);
       void this.#gone.finally(() => this.#clock.clearTimeout(timer));
     }

@@ -297,7 +297,7 @@ export class ConnectionPool<T extends PoolConnection>
 
   /**
    * Refuses new and waiting acquires, closes the idle connections, waits for the others to come back until the grace
-   * is over, then destroys them. Further calls wait for the same end.
+   * is over (ms; Infinity never is), then destroys them. Further calls wait for the same end.
    */
   close({ graceMs = DEFAULT_GRACE_MS }: { graceMs?: number } = {}): Promise<void> {
     this.#closing ??= this.#close(graceMs);
@@ -354,7 +354,7 @@ export class ConnectionPool<T extends PoolConnection>
     }
     if (this.#bag.size + this.#retiring.size > 0) {
       await new Promise<void>((resolve) => {
-        const timer = clock.setTimeout(resolve, graceMs);
+        const timer = graceMs === Infinity ? undefined : clock.setTimeout(resolve, graceMs);
         this.#emptied = () => {
           clock.clearTimeout(timer);
           resolve();
