@@ -107,7 +107,7 @@ export class GroupWait<T extends PoolConnection, P extends NodePool<T>> {
 
   #leave(node: GroupNode<T, P>, { generation }: Leg): void {
     this.#legs.delete(node);
-    node.report(generation, 'abandoned');
+    node.abandon(generation);
     this.seek();
   }
 
@@ -115,7 +115,7 @@ export class GroupWait<T extends PoolConnection, P extends NodePool<T>> {
     this.#ended();
     for (const [node, { withdrawal, generation }] of this.#legs) {
       withdrawal.abort(WITHDRAWN);
-      node.report(generation, 'abandoned');
+      node.abandon(generation);
     }
     this.#legs.clear();
   }

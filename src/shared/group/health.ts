@@ -71,6 +71,11 @@ export class HealthCheck {
     this.#schedule(this.#options.random());
   }
 
+  /** Checks out of turn, unless a check is under way. */
+  now(): void {
+    if (this.#current === undefined) void this.#check();
+  }
+
   /** A check under way is aborted; a timeout of it may still be told. */
   stop(): void {
     this.#options.clock.clearTimeout(this.#timer);

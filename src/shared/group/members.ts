@@ -87,6 +87,12 @@ export class Members<T extends PoolConnection, P extends NodePool<T>> {
     return { added: namesOf(added), removed: namesOf(removed), kept: namesOf(kept) };
   }
 
+  /** Checks a node that is unhealthy now instead of at its next turn. */
+  recheck(name: string): void {
+    const node = this.roster.nodes.find((one) => one.name === name);
+    if (node?.healthy === false) node.check?.now();
+  }
+
   /** Drains all, those that drain already within the same grace. */
   async close(graceMs: number): Promise<void> {
     const leaving = this.all;

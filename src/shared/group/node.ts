@@ -81,9 +81,9 @@ export class GroupNode<T extends PoolConnection, P extends NodePool<T>> {
     return this.breaker.allows() ? this.breaker.generation : undefined;
   }
 
-  /** An attempt of that generation has ended. */
-  report(generation: number | undefined, end: 'succeeded' | 'failed' | 'abandoned'): void {
-    if (generation !== undefined && this.state === 'ready') this.breaker[end](generation);
+  /** An attempt of that generation was given up. */
+  abandon(generation: number | undefined): void {
+    if (generation !== undefined) this.breaker.abandoned(generation);
   }
 
   failed(error: unknown): void {

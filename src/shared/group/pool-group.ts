@@ -1,10 +1,10 @@
 /** Many pools as one: nodes come and go while connections are handed out. */
-import { AcquireTimeoutError, NoNodeError, PoolClosedError } from '../errors.ts';
+import { AcquireTimeoutError, NoNodeError, PoolClosedError, QueueFullError } from '../errors.ts';
 import { Events } from '../events.ts';
 import type { Lease, LeaseOwner } from '../pool/lease.ts';
 import type { PoolConnection } from '../pool/pool-connection.ts';
 import type { WaitOptions } from '../pool/waiter.ts';
-import { retry } from '../resilience/retry.ts';
+import { retry, type RetryRules } from '../resilience/retry.ts';
 import { type ExecuteOptions, runOn, type Work } from './execute.ts';
 import type { GroupEventMap } from './group-events.ts';
 import { type CheckedGroupOptions, checkGroupOptions, type PoolGroupOptions } from './group-options.ts';
@@ -64,6 +64,10 @@ export class PoolGroup<T extends PoolConnection, P extends NodePool<T> = NodePoo
   get waiting(): number {
     return this.#waits.size;
   }
+  /** Nodes that nothing speaks against: who waits does so at these, unless there is none. */
+  get fit(): number {
+    return this.#members.roster.nodes.filter(({ fit }) => fit).length;
+  }
   /** A snapshot of each node: in order, then those that drain. */
   get nodes(): readonly NodeStats[] {
     return this.#members.all.map((node) => node.stats());
@@ -115,6 +119,11 @@ export class PoolGroup<T extends PoolConnection, P extends NodePool<T> = NodePoo
     return this.#members.update(specs);
   }
 
+  /** Checks a node at once, if it is unhealthy: for whoever sees that it has come back. */
+  recheck(name: string): void {
+    this.#members.recheck(name);
+  }
+
   /** A connection of a node that has one idle, or undefined, at once. */
   tryGetAny(filter?: NodeFilter): Lease<T> | undefined {
     return this.#ready ? this.#take(filter)?.lease : undefined;
@@ -123,8 +132,8 @@ export class PoolGroup<T extends PoolConnection, P extends NodePool<T> = NodePoo
   /**
    * A connection of any node, waiting for one at all of them at once; without nodes, for one to join.
    *
-   * @throws NoNodeError when there was none to the end, AcquireTimeoutError, PoolClosedError, the signal's reason, or the
-   *   last error when the pools of all nodes refuse
+   * @throws NoNodeError when there was none to the end, AcquireTimeoutError, QueueFullError, PoolClosedError, the signal's
+   *   reason, or the last error when the pools of all nodes refuse
    */
   async getAny(options: WaitOptions & NodeFilter = {}): Promise<Lease<T>> {
     const { lease } = await this.#get(options, options, false);
@@ -145,8 +154,8 @@ export class PoolGroup<T extends PoolConnection, P extends NodePool<T> = NodePoo
    */
   async executeOnAny<R>(work: Work<T, R>, { retry: rules, ...wait }: ExecuteOptions = {}): Promise<R> {
     const { clock, random } = this.#options;
-    const given = { ...this.#options.retry, ...rules };
-    const { retryable = this.#options.retry.retryable } = given;
+    const given = { ...this.#options.retry, ...stated(rules) };
+    const { retryable } = given;
     let failed: string | undefined;
     const attempt = async (): Promise<R> => {
       const wish = { avoid: failed, careful: true };
@@ -211,6 +220,8 @@ export class PoolGroup<T extends PoolConnection, P extends NodePool<T> = NodePoo
     const taken = this.#take(wish);
     if (taken !== undefined) return { ...taken, generation: claims ? taken.node.claim() : undefined };
     if (timeoutMs === 0) throw this.#timedOut(0);
+    const { maxWaiting } = this.#options;
+    if (this.#waits.size >= maxWaiting) throw new QueueFullError(maxWaiting, this.stats());
     const { roster } = this.#members;
     const timedOut = (waitedMs: number): Error => this.#timedOut(waitedMs);
     const limits = { clock: this.#options.clock, timeoutMs, signal, timedOut };
@@ -246,4 +257,9 @@ type Taken<T extends PoolConnection, P extends NodePool<T>> = Omit<Grant<T, P>, 
 function takeIdle<T extends PoolConnection, P extends NodePool<T>>(node: GroupNode<T, P>): Taken<T, P> | undefined {
   const lease = node.pool.tryAcquire();
   return lease && { node, lease };
+}
+
+/** The rules that are there: what is undefined leaves the group's. */
+function stated(rules: RetryRules = {}): { readonly [K in keyof RetryRules]?: NonNullable<RetryRules[K]> } {
+  return Object.fromEntries(Object.entries(rules).filter(([, value]) => value !== undefined));
 }

@@ -95,6 +95,14 @@ test('what may be tried again, and how often, is for the caller to say', async (
   t.is(ran.length, 6);
 });
 
+test('a rule that is undefined is the one of the group', async (t) => {
+  const retryable = (): boolean => true;
+  const rules = { tries: 2, retryable };
+  const { ran, run } = workOver({ nodes: { a: 9 }, retry: rules }, ['a'], () => new TypeError('a bug'));
+  await t.throwsAsync(run({ retry: { tries: undefined, retryable: undefined, maxMs: undefined } }));
+  t.deepEqual(ran, ['a', 'a']);
+});
+
 test('work may end its lease by itself', async (t) => {
   const { group } = groupOf({ nodes: { a: 2 } });
   await group.executeOnAny((_, { lease }) => lease.release());
@@ -195,7 +203,7 @@ test('who waits elsewhere goes to a half-open node as soon as its trial is given
   t.deepEqual([pool('a').idle, pool('a').waiting, pool('b').waiting], [1, 0, 1]);
   fail(new TypeError('a bug'));
   await t.throwsAsync(trial, { instanceOf: TypeError });
-  t.is(await waiting, 'a1');
+  t.is(await waiting, 'a2');
 });
 
 test('work that was running when the breaker opened does not decide the trial', async (t) => {

@@ -135,6 +135,23 @@ test('a get that is served by nobody in time says what the group looks like', as
   t.deepEqual([group.waiting, pool('a').waiting, pool('b').waiting], [0, 0, 0]);
 });
 
+test('no more than maxWaiting wait; one who leaves makes room', async (t) => {
+  const { group, pool } = groupOf({ nodes: { a: 0, b: 0 }, maxWaiting: 2 });
+  const abort = new AbortController();
+  const leaving = t.throwsAsync(group.getAny({ signal: abort.signal }), { message: 'left' });
+  const waiting = group.getAny();
+  const full = { code: 'POOLD_ERR_QUEUE_FULL', message: /maxWaiting 2.*0 idle, 0 in use, 0 being dialled, 2 waiting/ };
+  await t.throwsAsync(group.getAny(), full);
+  abort.abort(new Error('left'));
+  await leaving;
+  const next = group.getAny();
+  pool('a').fill(2);
+  t.deepEqual(
+    (await Promise.all([waiting, next])).map(({ id }) => id),
+    ['a1', 'a2'],
+  );
+});
+
 test('timeout 0 is now or never; without one the group decides', async (t) => {
   const { group, time } = groupOf({ nodes: { a: 0 }, acquireTimeoutMs: 50 });
   await t.throwsAsync(group.getAny({ timeoutMs: 0 }), { code: 'POOLD_ERR_ACQUIRE_TIMEOUT' });
