@@ -17,7 +17,7 @@ import { type CheckedPoolOptions, checkPoolOptions, type PoolOptions } from './p
 import type { PoolStats } from './pool-stats.ts';
 import { type PutOptions, Reservation } from './reservation.ts';
 import { WaitQueue } from './wait-queue.ts';
-import { Waiter, type WaitOptions } from './waiter.ts';
+import { Waiter, type WaitOptions, WITHDRAWN } from './waiter.ts';
 import { WarmWatch } from './warm-watch.ts';
 
 /** `ready` → `closing` (waits for leases) → `closed`. */
@@ -489,7 +489,7 @@ export class ConnectionPool<T extends PoolConnection>
       options.signal?.throwIfAborted();
       return take() ?? (await this.#enqueue(lack, options, id));
     } catch (error) {
-      if (this.heard('acquireFailed')) {
+      if (error !== WITHDRAWN && this.heard('acquireFailed')) {
         const waitedMs = this.poolOptions.clock.now() - startedAt;
         this.tell('acquireFailed', { pool: this.name, waitedMs, error });
       }

@@ -83,6 +83,22 @@ test('a get waits at all nodes; the first grant wins and the others are withdraw
   t.is(pool('a').idle, 1);
 });
 
+test('a wait that is withdrawn because another node was quicker is no failure that anybody hears of', async (t) => {
+  const { group, pool } = groupOf({ nodes: { a: 0, b: 0 } });
+  const failed: unknown[] = [];
+  for (const name of ['a', 'b']) pool(name).on('acquireFailed', ({ error }) => failed.push(error));
+  const waiting = group.getAny();
+  pool('b').fill();
+  t.is((await waiting).id, 'b1');
+  const abort = new AbortController();
+  const left = t.throwsAsync(group.getAny({ signal: abort.signal }));
+  abort.abort(new Error('left'));
+  await left;
+  await t.throwsAsync(pool('a').acquire({ timeoutMs: 0 }));
+  t.deepEqual(failed.map(String), [String(failed[0])]);
+  t.regex(String(failed[0]), /^AcquireTimeoutError/);
+});
+
 test('two grants in the same moment: one is kept, the other goes back', async (t) => {
   const { group, pool, time } = groupOf({ nodes: { a: 0, b: 0 } });
   const waiting = group.getAny();
