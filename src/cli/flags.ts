@@ -253,6 +253,7 @@ export const CLIENT_POOL_FLAGS = {
   onVisit: null,
   breaker: null,
   alone: null,
+  sharedBy: null,
   name: null,
   maxWaiting: null,
   acquireTimeoutMs: null,
@@ -299,6 +300,8 @@ export const TUNNEL_CLIENT_FLAGS = {
   openTimeoutMs: null,
   // Their rows are in target-flags.ts.
   targets: null,
+  // The library's own.
+  group: null,
   pool: null,
   clock: null,
 } as const satisfies Table<TunnelClientOptions>;

@@ -56,6 +56,8 @@ export interface ClientPoolOptions<S extends boolean = boolean> extends CoreOpti
    */
   readonly breaker?: Breaker;
   readonly alone?: () => boolean;
+  /** At how many pools those who wait here wait at the same time: each makes its share of the connections. Default: one. */
+  readonly sharedBy?: () => number;
   /** How long the answer may take before the connection is replaced, ms. Default 5000. */
   readonly keepAliveTimeoutMs?: number;
   /** The same during a visit, where the answer stands behind the visit's bytes, ms; 0 for ever. Default 600000. */
@@ -104,6 +106,7 @@ const schema = v.strictObject({
   maxConnecting: v.optional(wholeNumber(1), 32),
   breaker: v.optional(v.instance(Breaker, 'wants a Breaker')),
   alone: v.optional(v.custom<() => boolean>((value) => typeof value === 'function', 'wants a function')),
+  sharedBy: v.optional(v.custom<() => number>((value) => typeof value === 'function', 'wants a function')),
   keepAliveMs: v.optional(milliseconds(), 30_000),
   keepAliveTimeoutMs: v.optional(milliseconds(1), 5000),
   stallTimeoutMs: v.optional(milliseconds(), 600_000),

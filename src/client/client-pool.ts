@@ -109,7 +109,7 @@ export class ClientPool<S extends boolean = true> extends VisitPool<S> {
   }
 
   protected override shortage(_missing: number, waiting: number): void {
-    if (waiting > 0) this.#loop.demand(waiting);
+    if (waiting > 0) this.#loop.demand(Math.ceil(waiting / Math.max(1, this.#options.sharedBy?.() ?? 1)));
     else this.#loop.wake();
   }
 
