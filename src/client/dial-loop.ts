@@ -6,7 +6,7 @@ import { nextCapacity, nextInterval } from '../shared/policy/adaptive.ts';
 import { idleForDemand, leastLately, smoothed } from '../shared/policy/little.ts';
 import { missingConnections } from '../shared/policy/missing.ts';
 import { spareShare } from '../shared/policy/spare.ts';
-import { Backoff, maxDelayFor } from '../shared/resilience/backoff.ts';
+import { Backoff, maxDelayFor, minDelayFor } from '../shared/resilience/backoff.ts';
 
 /** A connection that the server closes sooner than this counts as a failed dial, ms (docs/protocol.md). */
 export const SHORT_LIFE_MS = 1000;
@@ -182,11 +182,10 @@ export class DialLoop {
     if (startedAt > row.countedAt) {
       if (row.backoff.attempt === 0) row.since = now;
       row.countedAt = now;
-      const atLeastMs = error instanceof RejectedError ? (error.retryAfterMs ?? 0) : 0;
       const heldMs = this.#options.onFailure?.() ?? 0;
       // Each short life has cost both sides a handshake: only doubling slows those down soon enough.
       const outageMs = row === this.#shortLives ? Infinity : now - row.since;
-      const delayMs = Math.max(row.backoff.next(maxDelayFor(error, outageMs)), atLeastMs);
+      const delayMs = Math.max(row.backoff.next(maxDelayFor(error, outageMs)), minDelayFor(error));
       this.#blockedUntil = Math.max(this.#blockedUntil, now + delayMs);
       this.#heldUntil = Math.max(this.#heldUntil, now + heldMs);
       this.#retryLater();

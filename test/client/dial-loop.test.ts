@@ -316,8 +316,20 @@ test('a refusal that only a person can mend is tried again within half a minute,
     await advance(retryInMs);
   }
   t.true(longest > 10_000 && longest <= 30_000, `${longest}`);
-  t.true(fail(new RejectedError('busy', 'later', 5000)).retryInMs >= 5000);
+  t.true(fail(new RejectedError('full', 'later', 29_000)).retryInMs >= 29_000);
   loop.stop();
+});
+
+test('a refusal that names an hour holds nobody back for longer than any of its kind', (t) => {
+  const hour = 3_600_000;
+  const full = loopOver({ capacity: 1 });
+  full.loop.start();
+  t.is(full.fail(new RejectedError('full', 'later', hour)).retryInMs, 30_000);
+  full.loop.stop();
+  const busy = loopOver({ capacity: 1 });
+  busy.loop.start();
+  t.is(busy.fail(new RejectedError('busy', 'later', hour)).retryInMs, 1000);
+  busy.loop.stop();
 });
 
 test('the first refusal behind a long outage is tried again as soon as any first one', async (t) => {
