@@ -5,7 +5,7 @@ import type { PoolConnection } from '../pool/pool-connection.ts';
 import { Breaker, type BreakerState } from '../resilience/breaker.ts';
 import type { GroupEventMap } from './group-events.ts';
 import { type CheckedGroupOptions, checkNodes } from './group-options.ts';
-import { connectionCanBeHad, HealthCheck } from './health.ts';
+import { connectionCanBeHad, NodeCheck } from './health.ts';
 import { GroupNode, type NodeSpec, sameNode } from './node.ts';
 import type { NodePool } from './node-pool.ts';
 import { Roster } from './roster.ts';
@@ -127,7 +127,7 @@ export class Members<T extends PoolConnection, P extends NodePool<T>> {
     const node = new GroupNode<T, P>(spec, pool, breaker, clock);
     if (health !== undefined) {
       const { timeoutMs, check = (_, signal) => connectionCanBeHad(pool, signal, timeoutMs) } = health;
-      node.check = new HealthCheck({
+      node.check = new NodeCheck({
         ...health,
         node: spec.name,
         check: (signal) => check(pool, signal),

@@ -3,7 +3,7 @@ import { reasonOf } from '../errors.ts';
 import { type Address, formatAddress } from '../net/address.ts';
 import type { PoolConnection } from '../pool/pool-connection.ts';
 import type { Breaker, BreakerState } from '../resilience/breaker.ts';
-import type { HealthCheck } from './health.ts';
+import type { NodeCheck } from './health.ts';
 import type { NodePool } from './node-pool.ts';
 
 /** A node as the caller names it. */
@@ -46,7 +46,7 @@ export class GroupNode<T extends PoolConnection, P extends NodePool<T>> {
   readonly pool: P;
   readonly breaker: Breaker;
   readonly #clock: Clock;
-  check: HealthCheck | undefined;
+  check: NodeCheck | undefined;
   state: NodeState = 'ready';
   healthy = true;
   /** For the strategy: may be chosen this time. */
