@@ -37,7 +37,8 @@ export interface ClientPoolOptions<S extends boolean = boolean> extends CoreOpti
   /**
    * The proxy on the way to the server: `http://host:port` or `https://…` for CONNECT, `socks5://…` or `socks5h://…`. The
    * port is 80, 443 or 1080 if none is given; `user:password@` stands before the host, percent-encoded where needed. The
-   * proxy looks the server's name up, whatever its kind. TLS and token are between client and server as without it.
+   * proxy looks the server's name up, whatever its kind (those that a `TunnelClient` finds by `dns:` and `srv:` are
+   * addresses by then). TLS and token are between client and server as without it.
    */
   readonly proxy?: string;
   /** Wanted idle connections adapt between these; the second also bounds all connections. Default 8 and 1024. */
