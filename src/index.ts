@@ -2,7 +2,7 @@
 export { ClientPool } from './client/client-pool.ts';
 export type { ClientPoolOptions } from './client/client-pool-options.ts';
 export type { Connect } from './client/dial.ts';
-export type { ServerEntry, ServerOption, ServersEventMap } from './client/servers.ts';
+export type { ServerEntry, ServerGroupOptions, ServerOption, Servers, ServersEventMap } from './client/servers.ts';
 export { TunnelClient, type TunnelClientOptions } from './client/tunnel-client.ts';
 export type { TlsRenewal } from './server/door.ts';
 export { ServerPool } from './server/server-pool.ts';

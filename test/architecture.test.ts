@@ -34,7 +34,7 @@ const DOORS: Readonly<Record<string, readonly string[]>> = {
   tls: ['base'],
   policy: ['base'],
   wire: ['base'],
-  resilience: ['base'],
+  resilience: ['base', 'wire'],
   base: [],
 };
 

@@ -35,6 +35,16 @@ export function attributeOf(flag: Flag): string {
     .replaceAll(/-(\w)/g, (_, letter: string) => letter.toUpperCase());
 }
 
+/** Its value, wherever it was set; undefined when it was not. */
+export function valueOf(flag: Flag, command: Command): unknown {
+  return command.getOptionValue(attributeOf(flag));
+}
+
+/** Whether the flag stands on the command line. */
+export function isTyped(flag: Flag, command: Command): boolean {
+  return command.getOptionValueSource(attributeOf(flag)) === 'cli';
+}
+
 /** What to call a setting towards whoever gave it: its variable where that gave the value, else its flag. */
 export function nameOf(flag: Flag, command: Command): string {
   return command.getOptionValueSource(attributeOf(flag)) === 'env' ? variableOf(flag) : longName(flag);

@@ -76,15 +76,22 @@ const STALL_TIMEOUT: Flag = {
 
 const CONNECT_TIMEOUT: Flag = {
   flags: '--connect-timeout <duration>',
-  help: 'how long the target may take to accept',
+  help: 'how long the target may take to accept; where the target is',
   default: '5s',
   parse: duration,
 };
 const WAIT: Flag = {
   flags: '--wait <duration>',
-  help: 'how long a visitor waits for a connection before it is reset',
+  help: 'how long a visitor waits for a connection before it is reset; where visitors come in',
   default: '5s',
   parse: duration,
+};
+
+const MAX_WAITING: Flag = {
+  flags: '--max-waiting <n>',
+  help: 'the most visitors that wait; where visitors come in',
+  default: '4096',
+  parse: count,
 };
 
 /** The two ways through a tunnel. */
@@ -126,10 +133,10 @@ export const SERVER_POOL_FLAGS = {
     default: '128',
     parse: count,
   },
-  maxWaiting: { flags: '--max-waiting <n>', help: 'the most visitors that wait', default: '4096', parse: count },
+  maxWaiting: MAX_WAITING,
   clientStrategy: {
     flags: '--client-strategy <name>',
-    help: 'which of several clients of the tunnel gets the next visitor; failover: the one that came first',
+    help: 'with --flow reverse: which of several clients of the tunnel gets the next visitor; failover: the one that came first',
     default: 'least-in-use',
     choices: STRATEGIES,
   },
@@ -200,8 +207,8 @@ export const CLIENT_POOL_FLAGS = {
   dial: {
     flags: '--server <address>',
     help:
-      'the poold server: host:port, or dns:host:port or srv:name for all that the name has; several are separated by ' +
-      'commas, or by repeating it',
+      'the poold server: host:port, or dns:host:port or srv:name for all that the name has in the DNS (looked up here, ' +
+      'without the hosts file); several are separated by commas, or by repeating it',
     repeatable: true,
   },
   // Not read here: what the library says of a bad one shows no password.
@@ -247,6 +254,7 @@ export const CLIENT_POOL_FLAGS = {
     default: '1h',
     parse: duration,
   },
+  maxWaiting: MAX_WAITING,
   // The rows of --tls are below.
   tls: null,
   // --flow decides.
@@ -257,8 +265,8 @@ export const CLIENT_POOL_FLAGS = {
   onVisit: null,
   breaker: null,
   alone: null,
+  sharedBy: null,
   name: null,
-  maxWaiting: null,
   acquireTimeoutMs: null,
   claimTimeoutMs: null,
   leakThresholdMs: null,
@@ -309,6 +317,8 @@ export const TUNNEL_CLIENT_FLAGS = {
   // Their rows are in target-flags.ts and visitor-flags.ts.
   targets: null,
   visitors: null,
+  // The library's own.
+  group: null,
   pool: null,
   clock: null,
 } as const satisfies Table<TunnelClientOptions>;

@@ -2,7 +2,7 @@
 import type { ClientPool } from '../client/client-pool.ts';
 import type { Servers } from '../client/servers.ts';
 import type { CloseReason } from '../shared/close-reason.ts';
-import { type PooldError, RejectedError } from '../shared/errors.ts';
+import { DiscoveryError, type PooldError, RejectedError } from '../shared/errors.ts';
 import { ExitCode } from './exit-codes.ts';
 import type { Logger } from './logging.ts';
 
@@ -47,7 +47,10 @@ export function untilGivenUp(servers: Servers, patience: Patience, log: Logger):
       pool.once('poolClosed', () => verdicts.delete(pool));
       pool.on('dialFailed', ({ error, attempt }) => {
         const verdict = verdictOn(pool, error, attempt, patience);
-        if (verdict === undefined) return;
+        if (verdict === undefined) {
+          verdicts.delete(pool);
+          return;
+        }
         verdicts.set(pool, verdict);
         judge();
       });
@@ -59,8 +62,27 @@ export function untilGivenUp(servers: Servers, patience: Patience, log: Logger):
       });
     };
     for (const { pool } of servers.entries) watch(pool);
+    watchNames(servers, patience, (verdict) => {
+      log.error({ code: verdict.error.code }, verdict.says);
+      resolve(verdict.code);
+    });
     servers.on('serverAdded', ({ pool }) => watch(pool));
   });
+}
+
+/** While there is no server at all, the failed lookups of its names count as failed retries. */
+function watchNames(servers: Servers, { maxRetryCount }: Patience, end: (verdict: Verdict) => void): void {
+  if (maxRetryCount === undefined) return;
+  const failures = new Map<string, number>();
+  servers.on('fault', ({ error }) => {
+    if (!(error instanceof DiscoveryError) || servers.entries.length > 0) return;
+    failures.set(error.spec, (failures.get(error.spec) ?? 0) + 1);
+    if (servers.names.every((name) => (failures.get(name) ?? 0) > maxRetryCount)) end(givenUp(error, maxRetryCount));
+  });
+}
+
+function givenUp(error: PooldError, retries: number): Verdict {
+  return { code: ExitCode.givenUp, error, says: `given up after ${retries} retries: ${error.message}` };
 }
 
 function verdictOn(pool: ClientPool, error: PooldError, attempt: number, patience: Patience): Verdict | undefined {
@@ -68,8 +90,7 @@ function verdictOn(pool: ClientPool, error: PooldError, attempt: number, patienc
     return { code: ExitCode.refused, error, says: `the server refuses this client: ${error.detail}` };
   }
   const { maxRetryCount = Infinity } = patience;
-  if (attempt <= maxRetryCount) return undefined;
-  return { code: ExitCode.givenUp, error, says: `given up after ${maxRetryCount} retries: ${error.message}` };
+  return attempt > maxRetryCount ? givenUp(error, maxRetryCount) : undefined;
 }
 
 /** Whether the refusal is one that only a person can mend. */

@@ -1,11 +1,11 @@
 /** Turns what pools and tunnels tell into log lines that an operator needs. */
 import type { ClientPool } from '../client/client-pool.ts';
-import type { ServerEntry } from '../client/servers.ts';
+import type { ServerEntry, Servers } from '../client/servers.ts';
 import type { TunnelClient } from '../client/tunnel-client.ts';
 import type { TunnelServer } from '../server/tunnel-server.ts';
 import { systemClock } from '../shared/clock.ts';
 import type { CloseReason } from '../shared/close-reason.ts';
-import { PooldError, reasonOf, VisitorRefusedError } from '../shared/errors.ts';
+import { DiscoveryError, PooldError, reasonOf, VisitorRefusedError } from '../shared/errors.ts';
 import { LogLimit } from './log-limit.ts';
 import type { Logger } from './logging.ts';
 
@@ -55,13 +55,32 @@ export function logClient(client: TunnelClient, log: Logger): void {
   const watch = ({ server, pool }: ServerEntry): void => logPool(pool, log.child({ server }));
   for (const entry of servers.entries) watch(entry);
   servers.on('serverAdded', watch);
-  servers.on('fault', ({ error }) => log.warn({ code: error.code }, error.message));
+  logNames(servers, log);
   servers.group.on('breakerChanged', ({ node, state }) => log.info({ server: node, state }, 'circuit breaker'));
   servers.group.on('nodeUnhealthy', ({ node }) => log.warn({ server: node }, 'the server is not connected'));
   servers.group.on('nodeHealthy', ({ node }) => log.info({ server: node }, 'the server is connected again'));
   servers.group.on('nodeRemoved', ({ node }) => log.info({ server: node }, 'the server is left'));
   logTargets(client, log);
   logVisits(client, log);
+}
+
+/** The first failure of each kind to look a name up, and the recovery. */
+function logNames(servers: Servers, log: Logger): void {
+  const troubles = new Map<string, string>();
+  servers.on('fault', ({ error }) => {
+    const { code, message } = error;
+    if (!(error instanceof DiscoveryError)) return log.warn({ code }, message);
+    const { spec, cause } = error;
+    // The message says when it is asked again, too.
+    const trouble = reasonOf(cause);
+    if (troubles.get(spec) === trouble) log.debug({ code, name: spec }, message);
+    else log.warn({ code, name: spec }, message);
+    troubles.set(spec, trouble);
+  });
+  servers.on('recovered', ({ spec }) => {
+    troubles.delete(spec);
+    log.info({ name: spec }, 'the name is answered again');
+  });
 }
 
 /** The loss of all connections to a server, the first failure of each kind to reach it, and the recovery. */

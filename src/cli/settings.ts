@@ -8,13 +8,11 @@ import type { TunnelServerOptions } from '../server/tunnel-server.ts';
 import { ConfigError, reasonOf } from '../shared/errors.ts';
 import { fileMaterial } from '../shared/tls/material.ts';
 import type { TlsUse } from '../shared/tls/pem.ts';
-import type { Patience } from './giving-up.ts';
-import { attributeOf, type Flag, nameOf } from './flag.ts';
+import { type Flag, isTyped, nameOf, valueOf } from './flag.ts';
 import {
   CLIENT_POOL_FLAGS,
   CLIENT_TLS_FLAGS,
   COMMON_FLAGS,
-  FLOW,
   PATIENCE_FLAGS,
   SERVER_POOL_FLAGS,
   SERVER_TLS_FLAGS,
@@ -23,6 +21,8 @@ import {
   TUNNEL_SERVER_FLAGS,
   WORKERS,
 } from './flags.ts';
+import { flowOf } from './flow.ts';
+import type { Patience } from './giving-up.ts';
 import { TARGETS_FLAGS } from './target-flags.ts';
 import { VISITORS_FLAGS } from './visitor-flags.ts';
 
@@ -55,10 +55,10 @@ type Values = Record<string, unknown>;
 export async function serverSettings(command: Command): Promise<ServerSettings> {
   const { tokens, ...common } = commonSettings(command);
   const tls = pick(command, SERVER_TLS_FLAGS);
-  const forward = isForward(command, TUNNEL_SERVER_FLAGS.public, TUNNEL_SERVER_FLAGS.target);
+  const flow = flowOf(command);
   const pool = {
     ...pick(command, SERVER_POOL_FLAGS),
-    opener: forward ? 'client' : 'server',
+    opener: flow === 'forward' ? 'client' : 'server',
     tls: {
       mode: 1,
       ...tls,
@@ -76,7 +76,7 @@ export async function serverSettings(command: Command): Promise<ServerSettings> 
 export async function clientSettings(command: Command): Promise<ClientSettings> {
   const { tokens, ...common } = commonSettings(command);
   const tls = pick(command, CLIENT_TLS_FLAGS);
-  isForward(command, TUNNEL_CLIENT_FLAGS.target, TUNNEL_CLIENT_FLAGS.local);
+  flowOf(command);
   const pool = {
     ...pick(command, CLIENT_POOL_FLAGS),
     tls: {
@@ -97,24 +97,6 @@ export async function clientSettings(command: Command): Promise<ClientSettings> 
   const secretOnCommandLine = common.secretOnCommandLine || isPasswordTyped(command);
   const warnings = [...common.warnings, ...plainWarning(tls, tokens), ...passwordWarning(command)];
   return { ...common, ...patience, pool, tunnel, secretOnCommandLine, warnings };
-}
-
-/**
- * Whether visitors come in at the client.
- *
- * @param reverse the flag that a reverse tunnel must have, and a forward one may not; `forward` the other way round
- * @throws ConfigError when they do not suit the flow
- */
-function isForward(command: Command, reverse: Flag, forward: Flag): boolean {
-  const flow = (valueOf(FLOW, command) as string | undefined) ?? 'reverse';
-  const [wanted, unwanted] = flow === 'forward' ? [forward, reverse] : [reverse, forward];
-  if (valueOf(unwanted, command) !== undefined) {
-    throw new ConfigError(`${nameOf(unwanted, command)}: has no place in a ${flow} tunnel; see --flow`);
-  }
-  if (valueOf(wanted, command) === undefined) {
-    throw new ConfigError(`${nameOf(wanted, command)}: is missing; a ${flow} tunnel wants it, see --flow`);
-  }
-  return flow === 'forward';
 }
 
 /** The values of a tunnel's own flags, those about its targets and its visitors, and of the one that it shares with its pool. */
@@ -196,15 +178,6 @@ function readTokenFile(path: string, name: string): { tokens: string[]; warnings
   const shared = (statSync(path).mode & 0o077) !== 0;
   const warning = `${path} can be read by other users; \`chmod 600 ${path}\` keeps them out`;
   return { tokens, warnings: shared ? [warning] : [] };
-}
-
-function valueOf(flag: Flag, command: Command): unknown {
-  return command.getOptionValue(attributeOf(flag));
-}
-
-/** Whether the flag stands on the command line. */
-function isTyped(flag: Flag, command: Command): boolean {
-  return command.getOptionValueSource(attributeOf(flag)) === 'cli';
 }
 
 /** Whether a proxy's user or password stands on the command line. */

@@ -37,7 +37,8 @@ export interface ClientPoolOptions<S extends boolean = boolean> extends CoreOpti
   /**
    * The proxy on the way to the server: `http://host:port` or `https://…` for CONNECT, `socks5://…` or `socks5h://…`. The
    * port is 80, 443 or 1080 if none is given; `user:password@` stands before the host, percent-encoded where needed. The
-   * proxy looks the server's name up, whatever its kind. TLS and token are between client and server as without it.
+   * proxy looks the server's name up, whatever its kind (those that a `TunnelClient` finds by `dns:` and `srv:` are
+   * addresses by then). TLS and token are between client and server as without it.
    */
   readonly proxy?: string;
   /** Wanted idle connections adapt between these; the second also bounds all connections. Default 8 and 1024. */
@@ -56,6 +57,8 @@ export interface ClientPoolOptions<S extends boolean = boolean> extends CoreOpti
    */
   readonly breaker?: Breaker;
   readonly alone?: () => boolean;
+  /** At how many pools those who wait here wait at the same time: each makes its share of the connections. Default: one. */
+  readonly sharedBy?: () => number;
   /** How long the answer may take before the connection is replaced, ms. Default 5000. */
   readonly keepAliveTimeoutMs?: number;
   /** The same during a visit, where the answer stands behind the visit's bytes, ms; 0 for ever. Default 600000. */
@@ -104,6 +107,7 @@ const schema = v.strictObject({
   maxConnecting: v.optional(wholeNumber(1), 32),
   breaker: v.optional(v.instance(Breaker, 'wants a Breaker')),
   alone: v.optional(v.custom<() => boolean>((value) => typeof value === 'function', 'wants a function')),
+  sharedBy: v.optional(v.custom<() => number>((value) => typeof value === 'function', 'wants a function')),
   keepAliveMs: v.optional(milliseconds(), 30_000),
   keepAliveTimeoutMs: v.optional(milliseconds(1), 5000),
   stallTimeoutMs: v.optional(milliseconds(), 600_000),

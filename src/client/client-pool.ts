@@ -102,10 +102,10 @@ export class ClientPool<S extends boolean = true> extends VisitPool<S> {
     // Not the last one asked for, or the pool has yet to start, and does so with this one.
     if (this.#keys !== keys || greeting === undefined) return;
     this.#rules = { ...(rules as DialRules), greeting: { ...greeting, tokens } };
-    this.#loop.hurry();
+    this.#loop.forgive();
   }
 
-  /** Dials now, whatever pause failures have left: for whoever has lost its other servers. */
+  /** Dials as soon as its own backoff lets it, whatever a breaker wants: for whoever has lost its other servers. */
   hurry(): void {
     this.#loop.hurry();
   }
@@ -127,7 +127,7 @@ export class ClientPool<S extends boolean = true> extends VisitPool<S> {
   }
 
   protected override shortage(_missing: number, waiting: number): void {
-    if (waiting > 0) this.#loop.demand(waiting);
+    if (waiting > 0) this.#loop.demand(Math.ceil(waiting / Math.max(1, this.#options.sharedBy?.() ?? 1)));
     else this.#loop.wake();
   }
 

@@ -1,12 +1,11 @@
 /** When to dial: the ancestor's rounds of interval and capacity, woken early by a shortage, held back by failures. */
 import type { Clock, Timer } from '../shared/clock.ts';
-import { RejectedError } from '../shared/errors.ts';
 import type { Load } from '../shared/load-meter.ts';
 import { nextCapacity, nextInterval } from '../shared/policy/adaptive.ts';
 import { idleForDemand, leastLately, smoothed } from '../shared/policy/little.ts';
 import { missingConnections } from '../shared/policy/missing.ts';
 import { spareShare } from '../shared/policy/spare.ts';
-import { Backoff, isRefusal, maxDelayFor } from '../shared/resilience/backoff.ts';
+import { Backoff, isRefusal, maxDelayFor, minDelayFor } from '../shared/resilience/backoff.ts';
 
 /** A connection that the server closes sooner than this counts as a failed dial, ms (docs/protocol.md). */
 export const SHORT_LIFE_MS = 1000;
@@ -81,8 +80,9 @@ export class DialLoop {
   /** Runs after a row of short lives while the next connection proves that it lives longer. */
   #proof: Timer | undefined;
   #running = false;
-  /** No dial starts before this time, the clock's ms. */
+  /** No dial starts before these times, the clock's ms: the loop's own backoff, and what a circuit breaker wants. */
   #blockedUntil = -Infinity;
+  #heldUntil = -Infinity;
   #madeThisRound = 0;
   /** What the recent demand is judged by: when the round began, what had been acquired then, and the smoothed figures. */
   #roundAt = 0;
@@ -121,7 +121,7 @@ export class DialLoop {
 
   /** @param uneven what one of the server's processes lacks: dialled for once a round, for it may be just starting */
   #dialFor(uneven: number): void {
-    if (!this.#running || this.#options.clock.now() < this.#blockedUntil) return;
+    if (!this.#running || this.#options.clock.now() < this.#pausedUntil) return;
     const level = this.#pool.level();
     const missing = missingConnections({ ...level, demand: this.#demand, uneven });
     if (missing === 0) return;
@@ -129,8 +129,15 @@ export class DialLoop {
     while (dials > 0 && this.#pool.dial()) dials -= 1;
   }
 
-  /** Dials now, whatever pause failures have left: there is nobody else to turn to. */
+  /** Dials as soon as the loop's own backoff lets it, whatever a breaker wants: there is nobody else to turn to. */
   hurry(): void {
+    this.#heldUntil = -Infinity;
+    this.#retryLater();
+  }
+
+  /** Dials now, as if nothing had failed so far: what the failures were about has changed. */
+  forgive(): void {
+    for (const { backoff } of [this.#failures, this.#refusals, this.#shortLives]) backoff.reset();
     this.#options.clock.clearTimeout(this.#retry);
     this.#tryAgain();
   }
@@ -148,6 +155,7 @@ export class DialLoop {
     this.#demand = Math.max(0, this.#demand - 1);
     this.#failures.backoff.reset();
     this.#refusals.backoff.reset();
+    this.#heldUntil = -Infinity;
     if (this.#shortLives.backoff.attempt === 0) this.#blockedUntil = -Infinity;
     else this.#proof ??= this.#options.clock.setTimeout(this.#proved, SHORT_LIFE_MS);
     this.wake();
@@ -180,16 +188,28 @@ export class DialLoop {
     if (startedAt > row.countedAt) {
       if (row.backoff.attempt === 0) row.since = now;
       row.countedAt = now;
-      const atLeastMs = error instanceof RejectedError ? (error.retryAfterMs ?? 0) : 0;
       const heldMs = this.#options.onFailure?.() ?? 0;
       // Each short life has cost both sides a handshake: only doubling slows those down soon enough.
       const outageMs = row === this.#shortLives ? Infinity : now - row.since;
-      const delayMs = Math.max(row.backoff.next(maxDelayFor(error, outageMs)), atLeastMs, heldMs);
+      const delayMs = Math.max(row.backoff.next(maxDelayFor(error, outageMs)), minDelayFor(error));
       this.#blockedUntil = Math.max(this.#blockedUntil, now + delayMs);
-      clock.clearTimeout(this.#retry);
-      if (this.#running) this.#retry = clock.setTimeout(this.#tryAgain, this.#blockedUntil - now);
+      this.#heldUntil = Math.max(this.#heldUntil, now + heldMs);
+      this.#retryLater();
     }
-    return { attempt: row.backoff.attempt, retryInMs: Math.max(0, this.#blockedUntil - now) };
+    return { attempt: row.backoff.attempt, retryInMs: Math.max(0, this.#pausedUntil - now) };
+  }
+
+  get #pausedUntil(): number {
+    return Math.max(this.#blockedUntil, this.#heldUntil);
+  }
+
+  /** Tries again when the pause is over; now if it is. */
+  #retryLater(): void {
+    const { clock } = this.#options;
+    clock.clearTimeout(this.#retry);
+    const pauseMs = this.#pausedUntil - clock.now();
+    if (pauseMs <= 0) this.#tryAgain();
+    else if (this.#running) this.#retry = clock.setTimeout(this.#tryAgain, pauseMs);
   }
 
   /** How many dials may be under way. */
@@ -210,6 +230,7 @@ export class DialLoop {
   readonly #tryAgain = (): void => {
     // Timers may fire a moment before their time by the clock.
     this.#blockedUntil = -Infinity;
+    this.#heldUntil = -Infinity;
     this.wake();
   };
 

@@ -6,13 +6,13 @@ import { Discovery } from '../shared/group/discovery.ts';
 import type { NameResolver } from '../shared/group/name-lookup.ts';
 import type { NodeSpec } from '../shared/group/node.ts';
 import { PoolGroup } from '../shared/group/pool-group.ts';
-import { parseServerSpec } from '../shared/group/server-spec.ts';
+import { formatServerSpec, type NameSpec, parseNameSpec } from '../shared/group/server-spec.ts';
 import { type Address, formatAddress } from '../shared/net/address.ts';
 import { addressOption } from '../shared/net/address-option.ts';
 import type { StrategyName } from '../shared/policy/strategy.ts';
 import type { Lease } from '../shared/pool/lease.ts';
 import type { WaitOptions } from '../shared/pool/waiter.ts';
-import type { Breaker } from '../shared/resilience/breaker.ts';
+import type { Breaker, BreakerLimits } from '../shared/resilience/breaker.ts';
 import { checkTokens } from '../shared/session/check-token.ts';
 import type { Session } from '../shared/session/session.ts';
 import type { Visit } from '../shared/session/visit.ts';
@@ -21,6 +21,7 @@ import { checkVisitor, openOn, openSoon, type VisitorInfo, type VisitSource } fr
 import { ClientPool } from './client-pool.ts';
 import { type ClientPoolOptions, DEFAULT_TUNNEL } from './client-pool-options.ts';
 import type { Connect } from './dial.ts';
+import { KnownServer } from './known-server.ts';
 
 /**
  * A server: `host:port`, `dns:host:port` or `srv:name` for all that the name has, an address, or a function that connects
@@ -28,15 +29,24 @@ import type { Connect } from './dial.ts';
  */
 export type ServerOption = string | Address | Connect;
 
-export interface ServersOptions {
+/** How the servers are found and judged. All are optional. */
+export interface ServerGroupOptions {
+  /** Who looks `dns:` and `srv:` names up; cancelled at the end. Default: `node:dns`. */
+  readonly resolver?: NameResolver | undefined;
+  /** When a server whose dials fail is left alone. */
+  readonly breaker?: BreakerLimits | undefined;
+  /** How often a server is asked for whether it is connected, ms. Default 30000. */
+  readonly healthIntervalMs?: number | undefined;
+}
+
+export interface ServersOptions extends ServerGroupOptions {
+  /** In the order that `failover` prefers them; what a name has stands in its place. */
   readonly servers: readonly ServerOption[];
   /** Which one opens the next visit, where visits are opened here. */
   readonly strategy: StrategyName;
-  /** What all pools have in common. */
-  readonly pool: Omit<ClientPoolOptions<true>, 'dial' | 'breaker' | 'alone'>;
+  /** What all pools have in common; the name of each begins with theirs, and ends with its server. */
+  readonly pool: Omit<ClientPoolOptions<true>, 'dial' | 'breaker' | 'alone' | 'sharedBy'>;
   readonly clock: Clock;
-  /** Who looks names up. Default: `node:dns`. */
-  readonly resolver?: NameResolver;
 }
 
 /** The pool of one server. */
@@ -53,33 +63,45 @@ export interface ServersEventMap {
   poolClosed: [object];
   /** Names could not be resolved; those known so far stay. */
   fault: [{ readonly error: PooldError }];
+  /** A name that could not be resolved is answered again. */
+  recovered: [{ readonly spec: string }];
 }
 
 export class Servers extends Events<ServersEventMap> implements VisitSource, TunnelPool {
   readonly group: PoolGroup<Session, ClientPool>;
   readonly #options: ServersOptions;
+  /** What was given, in order: nodes, and names that stand for some. */
+  readonly #places: readonly (NodeSpec | NameSpec)[];
   readonly #connects = new Map<string, Connect>();
-  readonly #entries = new Set<ServerEntry>();
+  readonly #entries = new Set<KnownServer>();
   readonly #discovery: Discovery | undefined;
 
   /** @throws InvalidOptionError naming the option */
   constructor(options: ServersOptions) {
     super('servers');
     this.#options = options;
-    const { servers, strategy, clock, pool, resolver } = options;
+    const { servers, strategy, clock, pool, resolver, breaker, healthIntervalMs } = options;
     if (servers.length === 0) throw new InvalidOptionError('dial', 'wants at least one server');
-    const specs = servers.filter(isLookedUp);
-    const fixed = servers.filter((server) => !isLookedUp(server)).map((server) => this.#spec(server));
+    this.#places = servers.map((server) => this.#place(server));
+    const fixed = this.#places.flatMap((place) => (isName(place) ? [] : [place]));
+    const specs = this.#places.filter(isName);
     for (const [at, { name }] of fixed.entries()) {
       if (fixed.findIndex((one) => one.name === name) < at) throw new InvalidOptionError('dial', `names ${name} twice`);
     }
-    if (specs.length > 0) checkLookedUp(specs, pool);
+    if (specs.length > 0) checkFound(pool);
     this.group = new PoolGroup({
       name: 'servers',
-      create: (node, breaker) => this.#create(node, breaker),
+      create: (node, itsBreaker) => this.#create(node, itsBreaker),
       nodes: fixed,
       strategy,
-      healthCheck: { check: isThere },
+      healthCheck: {
+        check: (one) => this.#check(one),
+        ...(healthIntervalMs === undefined ? {} : { intervalMs: healthIntervalMs }),
+      },
+      ...(breaker === undefined ? {} : { breaker }),
+      ...(pool.maxWaiting === undefined ? {} : { maxWaiting: pool.maxWaiting }),
+      // A server that its name does not have any more is no reason to end a visit.
+      drainMs: Infinity,
       clock,
     });
     this.group.on('nodeRemoved', ({ node }) => this.#left(node));
@@ -88,11 +110,16 @@ export class Servers extends Events<ServersEventMap> implements VisitSource, Tun
       specs,
       clock,
       ...(resolver === undefined ? {} : { resolver }),
-      onNodes: (found) => this.#update([...fixed, ...found.map((address) => this.#spec(address))]),
+      onNodes: () => this.#update(),
       onFault: (error) => this.tell('fault', { error }),
+      onRecovered: (spec) => this.tell('recovered', { spec }),
     });
   }
 
+  /** The names that are looked up, as they were given. */
+  get names(): readonly string[] {
+    return this.#places.filter(isName).map(formatServerSpec);
+  }
   get ready(): boolean {
     return this.group.ready;
   }
@@ -154,41 +181,62 @@ export class Servers extends Events<ServersEventMap> implements VisitSource, Tun
     return lease === undefined ? undefined : openOn(lease, this.#tunnel, visitor);
   }
 
-  #spec(server: ServerOption): NodeSpec {
+  /** @throws InvalidOptionError naming the option */
+  #place(server: ServerOption): NodeSpec | NameSpec {
     if (typeof server === 'function') {
       const name = `server ${this.#connects.size + 1}`;
       this.#connects.set(name, server);
       return { name };
     }
-    const address = addressOption('dial', server);
-    return { name: formatAddress(address), address };
+    if (!isAddress(server)) throw new InvalidOptionError('dial', 'wants host:port, an address or a function');
+    return (typeof server === 'string' ? nameSpec(server) : undefined) ?? nodeAt(addressOption('dial', server));
   }
 
   #create({ name, address }: NodeSpec, breaker: Breaker): ClientPool {
+    const { pool: common } = this.#options;
     const dial = address ?? this.#connects.get(name);
     if (dial === undefined) throw new InvalidOptionError('dial', `${name} is no server`);
-    const entry: ServerEntry = {
-      server: name,
-      pool: new ClientPool({ ...this.#options.pool, dial, breaker, alone: () => this.#isWanted(entry) }),
-    };
-    const { pool } = entry;
-    this.#entries.add(entry);
-    pool.on('connectionClosed', () => {
-      // Nobody is left: whoever was held back is worth a try.
-      if (this.#isLost()) for (const other of this.#entries) if (other !== entry) other.pool.hurry();
+    const pool = new ClientPool({
+      ...common,
+      name: `${common.name ?? 'client'} ${name}`,
+      dial,
+      breaker,
+      alone: () => this.#isWanted(entry),
+      sharedBy: () => this.group.fit,
     });
+    const entry = new KnownServer(name, pool, {
+      onConnected: ({ server }) => this.group.recheck(server),
+      onLoss: (lost) => this.#lost(lost),
+    });
+    this.#entries.add(entry);
     this.tell('serverAdded', entry);
     return pool;
   }
 
+  /** When no server is left, whoever was held back is worth a try. */
+  #lost(server: KnownServer): void {
+    if (!this.#isLost()) return;
+    for (const other of this.#entries) if (other !== server) other.pool.hurry();
+  }
+
   /** Whether no other server can stand in for this one: in a reverse tunnel each has visitors of its own. */
-  #isWanted(entry: ServerEntry): boolean {
+  #isWanted(entry: KnownServer): boolean {
     return this.#options.pool.opener === 'server' || this.#isLost(entry);
   }
 
-  /** Whether no server is connected, but for `except`. */
-  #isLost(except?: ServerEntry): boolean {
-    return this.entries.every((entry) => entry === except || entry.pool.idle + entry.pool.inUse === 0);
+  /** Whether no server can carry another visit, but for `except`. */
+  #isLost(except?: KnownServer): boolean {
+    for (const entry of this.#entries) if (entry !== except && entry.able) return false;
+    return true;
+  }
+
+  /** @throws DialError when the pool's server is not connected, though it should be */
+  #check(pool: ClientPool): void {
+    for (const entry of this.#entries) {
+      if (entry.pool === pool && !entry.there) {
+        throw new DialError('connect', `there is no connection to ${entry.server}; its failed dials say why`);
+      }
+    }
   }
 
   /** A server that its name does not have any more; those of a closing client stay for whoever asks. */
@@ -199,7 +247,10 @@ export class Servers extends Events<ServersEventMap> implements VisitSource, Tun
     }
   }
 
-  #update(nodes: readonly NodeSpec[]): void {
+  #update(): void {
+    const nodes = this.#places.flatMap((place) =>
+      isName(place) ? (this.#discovery?.addressesOf(place) ?? []).map(nodeAt) : [place],
+    );
     try {
       // A name may have what is also given by its address.
       this.group.updateNodes([...new Map(nodes.map((node) => [node.name, node])).values()]);
@@ -210,25 +261,33 @@ export class Servers extends Events<ServersEventMap> implements VisitSource, Tun
 }
 
 /** Whether this stands for all that a name has. */
-function isLookedUp(server: ServerOption): server is string {
-  return typeof server === 'string' && /^(dns|srv):/.test(server);
+function isName(place: NodeSpec | NameSpec): place is NameSpec {
+  return 'kind' in place;
+}
+
+/** Whether a caller without types has given something that may be an address. */
+function isAddress(server: unknown): boolean {
+  return typeof server === 'string' || (typeof server === 'object' && server !== null && !Array.isArray(server));
 }
 
 /** @throws InvalidOptionError naming the option */
-function checkLookedUp(specs: readonly string[], { token, tls }: ServersOptions['pool']): void {
+function nameSpec(text: string): NameSpec | undefined {
   try {
-    for (const spec of specs) parseServerSpec(spec);
+    return parseNameSpec(text);
   } catch (cause) {
     throw new InvalidOptionError('dial', reasonOf(cause), { cause });
   }
+}
+
+function nodeAt(address: Address): NodeSpec {
+  return { name: formatAddress(address), address };
+}
+
+/** @throws InvalidOptionError when servers that are found by their names could not be trusted */
+function checkFound({ token, tls }: ServersOptions['pool']): void {
   // Who is found may be anywhere, and its address is no name to verify.
   checkTokens(token, false);
   if (tls?.mode === 2 && tls.hostname === undefined) {
     throw new InvalidOptionError('tls.hostname', 'is needed to verify servers that are found by dns: or srv:');
   }
-}
-
-/** Whether the server is connected; a pool that is not has its own ways to become so. */
-async function isThere(pool: ClientPool, signal: AbortSignal): Promise<void> {
-  if (pool.inUse === 0) await pool.warmed(1, { signal });
 }

@@ -3,8 +3,10 @@ import * as v from 'valibot';
 import { InvalidOptionError, NoNodeError } from '../shared/errors.ts';
 import type { HostAddress } from '../shared/net/address.ts';
 import { listenOption } from '../shared/net/address-option.ts';
-import { checkOptions, instance } from '../shared/options.ts';
+import { checkOptions, instance, milliseconds } from '../shared/options.ts';
+import type { NameResolver } from '../shared/group/name-lookup.ts';
 import { STRATEGIES, type StrategyName } from '../shared/policy/strategy.ts';
+import { breakerLimitsSchema } from '../shared/resilience/breaker.ts';
 import { Entrance } from '../shared/tunnel/entrance.ts';
 import { Exit } from '../shared/tunnel/exit.ts';
 import type { VisitListener } from '../shared/tunnel/visit-pool.ts';
@@ -21,16 +23,21 @@ import {
 import { refuseVisitors } from '../shared/tunnel/visitor-rules.ts';
 import type { ClientPool } from './client-pool.ts';
 import type { ClientPoolOptions } from './client-pool-options.ts';
-import { type ServerOption, Servers } from './servers.ts';
+import { type ServerGroupOptions, type ServerOption, Servers } from './servers.ts';
 
 /** Options of a {@link TunnelClient}. One of `target` (reverse) and `local` (forward) is required. */
 export interface TunnelClientOptions extends TunnelOptions {
   /** The pool that the tunnel makes for each server, starts and closes; `dial` may name several servers. */
-  readonly pool: Omit<ClientPoolOptions<true>, 'dial' | 'onVisit' | 'opener' | 'session' | 'breaker' | 'alone'> & {
+  readonly pool: Omit<
+    ClientPoolOptions<true>,
+    'dial' | 'onVisit' | 'opener' | 'session' | 'breaker' | 'alone' | 'sharedBy'
+  > & {
     readonly dial: ServerOption | readonly ServerOption[];
   };
   /** Forward: which of several servers the next visitor goes to. Default `round-robin`. */
   readonly serverStrategy?: StrategyName;
+  /** How several servers are found and judged. */
+  readonly group?: ServerGroupOptions;
   /** Reverse: the service to expose, `host:port`, `3000` for a port of this machine, or `unix:/path`; or several. */
   readonly target?: TargetOption;
   /** Forward: where visitors connect, `host:port`; port 0 takes a free one. */
@@ -41,6 +48,14 @@ const schema = v.strictObject({
   ...tunnelOptions,
   pool: instance<TunnelClientOptions['pool']>('the options of a ClientPool'),
   serverStrategy: v.optional(v.picklist(STRATEGIES, `wants one of ${STRATEGIES.join(', ')}`), 'round-robin'),
+  group: v.optional(
+    v.strictObject({
+      resolver: v.optional(instance<NameResolver>('a resolver')),
+      breaker: v.optional(breakerLimitsSchema),
+      healthIntervalMs: v.optional(milliseconds(1)),
+    }),
+    {},
+  ),
   target: targetSchema,
   local: listenSchema,
 });
@@ -67,6 +82,7 @@ export class TunnelClient extends Tunnel {
       strategy: checked.serverStrategy,
       pool: { clock, stallTimeoutMs, ...pool, opener, onVisit: (visit, session) => onVisit?.(visit, session) },
       clock,
+      ...checked.group,
     });
     super(servers, 'client');
     this.servers = servers;

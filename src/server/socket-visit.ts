@@ -40,8 +40,8 @@ export class SocketVisit implements RelayVisit {
   }
 
   /** Nothing was kept: what has been written may have reached the target. */
-  takeBack(): { readonly chunks: readonly Buffer[]; readonly ended: boolean } {
-    return { chunks: [], ended: false };
+  takeBack(): { readonly chunks: readonly Buffer[] } {
+    return { chunks: [] };
   }
 
   write(chunk: Buffer): boolean {

@@ -256,6 +256,27 @@ test('the environment sets what no flag sets, and a flag wins', async (t) => {
   neverPrints(t, SECRET, server);
 });
 
+test('one environment may serve both commands: what the other flow or side wants is left alone', async (t) => {
+  const file = await textFile(t, SECRET);
+  await using target = await startTarget(echo);
+  const at = await ports();
+  const env = {
+    POOLD_WAIT: '5s',
+    POOLD_MAX_WAITING: '100',
+    POOLD_SERVER_STRATEGY: 'failover',
+    POOLD_LOCAL: '127.0.0.1:1',
+    POOLD_PUBLIC: `127.0.0.1:${at.visitors}`,
+    POOLD_TARGET: `${target.port}`,
+    POOLD_TARGET_CHECK: 'tcp',
+    POOLD_CONNECT_TIMEOUT: '5s',
+  };
+  await using server = startCli(['server', '--listen', `127.0.0.1:${at.listen}`, '--token-file', file], env);
+  await server.printed(/"listening"/);
+  await using client = startCli(['client', '--server', `127.0.0.1:${at.listen}`, '--token-file', file], env);
+  await client.printed(/"warm"/);
+  t.is(await askSoon(at.visitors, 'hello'), 'hello');
+});
+
 test('the demo serves its page, soon after its start, and ends cleanly', async (t) => {
   const startedAt = performance.now();
   await using demo = startCli(['demo']);

@@ -9,6 +9,7 @@ import { runCli, textFile } from '../helpers/cli.ts';
 const TOKEN = 'a token that is long enough';
 const SERVER = ['server', '--listen', '127.0.0.1:0', '--public', '127.0.0.1:0'];
 const CLIENT = ['client', '--server', '127.0.0.1:7000', '--target', '3000'];
+const FORWARD_CLIENT = ['client', '--server', '127.0.0.1:7000', '--flow', 'forward', '--local', '127.0.0.1:0'];
 const version = (
   JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')) as { version: string }
 ).version;
@@ -29,6 +30,31 @@ const misuses: readonly Misuse[] = [
     title: 'a reverse tunnel with the flag of a forward one',
     args: [...SERVER, '--target', '3000'],
     says: /--target: has no place in a reverse tunnel/,
+  },
+  ...['--server-strategy=failover', '--wait=1s', '--max-waiting=3', '--local=127.0.0.1:0'].map((flag) => ({
+    title: `${flag} where visitors come in at the server`,
+    args: [...CLIENT, flag],
+    says: /: has no place in a reverse tunnel; see --flow/,
+  })),
+  ...['--client-strategy=failover', '--wait=1s', '--max-waiting=3', '--public=127.0.0.1:0'].map((flag) => ({
+    title: `${flag} where visitors come in at the client`,
+    args: ['server', '--listen', '127.0.0.1:0', '--flow', 'forward', '--target', '3000', flag],
+    says: /: has no place in a forward tunnel; see --flow/,
+  })),
+  {
+    title: 'a time for targets at the client of a forward tunnel',
+    args: [...FORWARD_CLIENT, '--connect-timeout', '1s'],
+    says: /--connect-timeout: has no place in a forward tunnel/,
+  },
+  {
+    title: 'a time for targets at the server of a reverse tunnel',
+    args: [...SERVER, '--connect-timeout', '1s'],
+    says: /--connect-timeout: has no place in a reverse tunnel/,
+  },
+  {
+    title: 'a number of visitors that is none',
+    args: [...FORWARD_CLIENT, '--max-waiting', 'some'],
+    says: /--max-waiting.*some/,
   },
   {
     title: 'a forward tunnel without a target',
@@ -152,7 +178,7 @@ const misuses: readonly Misuse[] = [
   {
     title: 'connections kept ready to no target',
     args: [...SERVER, '--target-warm', '2'],
-    says: /--target-warm: has no effect without a target/,
+    says: /--target-warm: has no place in a reverse tunnel/,
   },
   { title: 'an empty token by flag', args: [...SERVER, '--token', ''], says: /--token.*empty/ },
   { title: 'an empty token by environment', args: SERVER, env: { POOLD_TOKEN: '' }, says: /POOLD_TOKEN: is empty/ },

@@ -60,11 +60,11 @@ const wrong: [args: string[], problem: RegExp][] = [
   [[...REVERSE, '--visitor-burst', '5'], /^poold: --visitor-burst: has no effect without --visitor-rate/],
   [
     [...SERVER, '--flow', 'forward', '--target', '3000', '--visitor-rate', '5'],
-    /^poold: --visitor-rate: has no effect here: visitors come in at the other side/,
+    /^poold: --visitor-rate: has no place in a forward tunnel; see --flow/,
   ],
   [
     ['client', '--server', '127.0.0.1:1', '--target', '3000', '--visitor-deny', '10.0.0.1'],
-    /^poold: --visitor-deny: has no effect here: visitors come in at the other side/,
+    /^poold: --visitor-deny: has no place in a reverse tunnel; see --flow/,
   ],
 ];
 

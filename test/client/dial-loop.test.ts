@@ -218,11 +218,33 @@ test('an open circuit holds the next dial back for longer than the backoff, unle
   t.is(starts.length, 1);
   await advance(20);
   t.is(starts.length, 2);
-  fail();
+  t.true(fail().retryInMs >= 4990);
+  await advance(1000);
   loop.hurry();
   t.is(starts.length, 3);
   heldMs = 0;
   t.true(fail().retryInMs <= 1000);
+  loop.stop();
+});
+
+test('who hurries waits for the end of the backoff all the same, however often it is asked to', async (t) => {
+  const { loop, fail, succeed, dieYoung, starts, advance } = loopOver({
+    capacity: 1,
+    interval: 100_000,
+    onFailure: () => 5000,
+  });
+  loop.start();
+  for (let round = 1; round <= 5; round += 1) {
+    succeed();
+    dieYoung();
+    for (let again = 0; again < 3; again += 1) loop.hurry();
+    t.is(starts.length, round, 'not yet');
+    await advance(1000);
+    t.is(starts.length, round + 1, 'the circuit holds nothing back any more');
+  }
+  fail(new RejectedError('auth', 'wrong token'));
+  loop.hurry();
+  t.is(starts.length, 6);
   loop.stop();
 });
 
@@ -311,10 +333,22 @@ for (const error of HOPELESS) {
   });
 }
 
+test('a refusal that names an hour holds nobody back for longer than any of its kind', (t) => {
+  const hour = 3_600_000;
+  const full = loopOver({ capacity: 1 });
+  full.loop.start();
+  t.is(full.fail(new RejectedError('full', 'later', hour)).retryInMs, 30_000);
+  full.loop.stop();
+  const busy = loopOver({ capacity: 1 });
+  busy.loop.start();
+  t.is(busy.fail(new RejectedError('busy', 'later', hour)).retryInMs, 1000);
+  busy.loop.stop();
+});
+
 test('a refusal that names a time is not tried again before it', (t) => {
   const { loop, fail } = loopOver({ capacity: 1, maxConnecting: 1 });
   loop.start();
-  t.true(fail(new RejectedError('busy', 'later', 5000)).retryInMs >= 5000);
+  t.true(fail(new RejectedError('full', 'later', 29_000)).retryInMs >= 29_000);
   loop.stop();
 });
 

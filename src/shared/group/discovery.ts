@@ -8,7 +8,7 @@ import { formatAddress, type HostAddress } from '../net/address.ts';
 import { callback, checkOptions, instance, milliseconds } from '../options.ts';
 import { Backoff } from '../resilience/backoff.ts';
 import { NameLookup, type NameResolver } from './name-lookup.ts';
-import { parseServerSpec, type ServerSpec } from './server-spec.ts';
+import { formatServerSpec, parseServerSpec, type ServerSpec } from './server-spec.ts';
 
 /** The longest first pause after a failure, and the longest of all, ms. */
 const RETRY_BASE_MS = 1000;
@@ -16,8 +16,11 @@ const RETRY_MAX_MS = 30_000;
 
 /** Options of a {@link Discovery}. `specs` and `onNodes` are required. */
 export interface DiscoveryOptions {
-  /** `host:port`, `dns:host:port` (all its A and AAAA addresses) or `srv:_name._tcp.domain`, in order of preference. */
-  readonly specs: readonly string[];
+  /**
+   * `host:port`, `dns:host:port` (all its A and AAAA addresses) or `srv:_name._tcp.domain`, in order of preference; or
+   * what `parseServerSpec` has made of them.
+   */
+  readonly specs: readonly (string | ServerSpec)[];
   /**
    * Hears of all servers, whenever they are others than before: in the order of the specs, those of a service by
    * priority (weights are not looked at), IPv4 before IPv6.
@@ -25,7 +28,12 @@ export interface DiscoveryOptions {
   readonly onNodes: (addresses: readonly HostAddress[]) => void;
   /** Hears of each failure. */
   readonly onFault?: (error: DiscoveryError) => void;
-  /** Who asks the DNS. Default: `node:dns`, which asks the system's servers, and does not look into the hosts file. */
+  /** Hears that a name is answered again after failures. */
+  readonly onRecovered?: (spec: string) => void;
+  /**
+   * Who asks the DNS; cancelled by {@link Discovery.stop}. Default: one of its own of `node:dns`, which asks the system's
+   * servers, and does not look into the hosts file.
+   */
   readonly resolver?: NameResolver;
   /** The least and the most time from one lookup to the next, ms, whatever the TTL. Default 5000 and 300000. */
   readonly minTtlMs?: number;
@@ -37,9 +45,13 @@ export interface DiscoveryOptions {
 }
 
 const schema = v.strictObject({
-  specs: v.array(v.string('wants texts'), 'wants a list of servers'),
+  specs: v.array(
+    v.union([v.string(), v.custom<ServerSpec>((spec) => typeof spec === 'object' && spec !== null)], 'wants texts'),
+    'wants a list of servers',
+  ),
   onNodes: callback<(addresses: readonly HostAddress[]) => void>(),
   onFault: v.optional(callback<(error: DiscoveryError) => void>()),
+  onRecovered: v.optional(callback<(spec: string) => void>()),
   resolver: v.optional(instance<NameResolver>('a resolver'), () => new Resolver()),
   minTtlMs: v.optional(milliseconds(1), 5000),
   maxTtlMs: v.optional(milliseconds(1), 300_000),
@@ -63,7 +75,8 @@ interface Source {
  */
 export class Discovery {
   readonly #options: v.InferOutput<typeof schema>;
-  readonly #sources: readonly Source[];
+  /** By what they are written as: a name that is given twice is looked up once. */
+  readonly #sources: ReadonlyMap<string, Source>;
   /** The present start; a lookup of an earlier one comes too late. */
   #run: object | undefined;
   #told = '';
@@ -73,13 +86,19 @@ export class Discovery {
     this.#options = checkOptions(schema, options);
     const { specs, minTtlMs, maxTtlMs } = this.#options;
     if (minTtlMs > maxTtlMs) throw new InvalidOptionError('minTtlMs', `${minTtlMs} is above maxTtlMs ${maxTtlMs}`);
-    this.#sources = specs.map((text) => this.#source(text));
+    const sources = specs.map((spec) => this.#source(typeof spec === 'string' ? parsed(spec) : spec));
+    this.#sources = new Map(sources.map((source) => [source.text, source]));
   }
 
   /** All servers that are known, each once. */
   get addresses(): readonly HostAddress[] {
-    const all = this.#sources.flatMap(({ addresses }) => addresses);
+    const all = [...this.#sources.values()].flatMap(({ addresses }) => addresses);
     return [...new Map(all.map((address) => [formatAddress(address), address])).values()];
+  }
+
+  /** The servers of one spec, as far as they are known. */
+  addressesOf(spec: ServerSpec): readonly HostAddress[] {
+    return this.#sources.get(formatServerSpec(spec))?.addresses ?? [];
   }
 
   /** Tells the fixed addresses, and looks the names up. Does nothing when it is running. */
@@ -88,23 +107,24 @@ export class Discovery {
     const run = {};
     this.#run = run;
     this.#tell();
-    for (const source of this.#sources) {
+    for (const source of this.#sources.values()) {
       if (source.lookup !== undefined) void this.#look(source, source.lookup, run);
     }
   }
 
-  /** Nothing is told any more. */
+  /** Nothing is told any more, and what is being asked is given up: a silent DNS holds no process. */
   stop(): void {
+    if (this.#run === undefined) return;
     this.#run = undefined;
-    for (const { timer } of this.#sources) this.#options.clock.clearTimeout(timer);
+    for (const { timer } of this.#sources.values()) this.#options.clock.clearTimeout(timer);
+    guarded(() => this.#options.resolver.cancel?.());
   }
 
-  #source(text: string): Source {
+  #source(spec: ServerSpec): Source {
     const { resolver, random } = this.#options;
-    const spec = parsed(text);
     const fixed = spec.kind === 'fixed';
     return {
-      text,
+      text: formatServerSpec(spec),
       lookup: fixed ? undefined : new NameLookup(spec, resolver),
       backoff: new Backoff({ baseMs: RETRY_BASE_MS, random }),
       addresses: fixed ? [spec.address] : [],
@@ -115,9 +135,10 @@ export class Discovery {
   async #look(source: Source, lookup: NameLookup, run: object): Promise<void> {
     const { addresses, ttlMs, faults } = await lookup.resolve();
     if (this.#run !== run) return;
-    const { minTtlMs, maxTtlMs, clock, onFault } = this.#options;
+    const { minTtlMs, maxTtlMs, clock, onFault, onRecovered } = this.#options;
     source.addresses = addresses;
     let pauseMs = Math.min(Math.max(ttlMs, minTtlMs), maxTtlMs);
+    const recovered = faults.length === 0 && source.backoff.attempt > 0;
     if (faults.length === 0) source.backoff.reset();
     else pauseMs = Math.min(pauseMs, source.backoff.next(RETRY_MAX_MS));
     source.timer = clock.setTimeout(() => void this.#look(source, lookup, run), pauseMs);
@@ -125,15 +146,19 @@ export class Discovery {
       const cause = faults.length === 1 ? faults[0] : new AggregateError(faults);
       guarded(() => onFault?.(new DiscoveryError(source.text, addresses.length, pauseMs, cause)));
     }
+    if (recovered) guarded(() => onRecovered?.(source.text));
     this.#tell();
   }
 
   #tell(): void {
-    const { addresses } = this;
-    const text = addresses.map(formatAddress).join();
+    // Whose each is matters too: for whoever has other servers in between.
+    const all = [...this.#sources.values()].flatMap(({ addresses }, at) =>
+      addresses.map((address) => `${at} ${formatAddress(address)}`),
+    );
+    const text = all.join();
     if (this.#run === undefined || text === this.#told) return;
     this.#told = text;
-    guarded(() => this.#options.onNodes(addresses));
+    guarded(() => this.#options.onNodes(this.addresses));
   }
 }
 

@@ -23,7 +23,7 @@ export interface ExecuteContext<T extends PoolConnection> {
 export type Work<T extends PoolConnection, R> = (connection: T, context: ExecuteContext<T>) => R | Promise<R>;
 
 /**
- * Runs the work once and ends its lease.
+ * Runs the work once and ends its lease; the node's breaker hears how it went.
  *
  * @param counts which errors are failures of the node
  * @throws what the work throws
@@ -33,19 +33,18 @@ export async function runOn<T extends PoolConnection, P extends NodePool<T>, R>(
   work: Work<T, R>,
   counts: (error: unknown) => boolean,
 ): Promise<R> {
-  try {
-    const result = await work(lease.connection, { node: node.name, lease });
-    node.report(generation, 'succeeded');
-    return result;
-  } catch (error) {
-    const counted = counts(error);
-    if (counted) {
-      node.failed(error);
-      if (lease.held) lease.destroy();
+  const run = async (): Promise<R> => {
+    try {
+      return await work(lease.connection, { node: node.name, lease });
+    } catch (error) {
+      if (counts(error)) {
+        node.failed(error);
+        if (lease.held) lease.destroy();
+      }
+      throw error;
+    } finally {
+      if (lease.held) lease.release();
     }
-    node.report(generation, counted ? 'failed' : 'abandoned');
-    throw error;
-  } finally {
-    if (lease.held) lease.release();
-  }
+  };
+  return await (generation === undefined ? run() : node.breaker.follow(generation, run, counts));
 }

@@ -45,7 +45,12 @@ export interface PoolGroupOptions<T extends PoolConnection, P extends NodePool<T
   readonly retry?: RetryRules;
   /** How long a get waits unless it says otherwise, ms. Default 5000. */
   readonly acquireTimeoutMs?: number;
-  /** How long the leases of a removed node may take to come back before they are destroyed, ms. Default 10000. */
+  /** How many gets may wait at most. Default 4096. */
+  readonly maxWaiting?: number;
+  /**
+   * How long the leases of a removed node may take to come back before they are destroyed, ms; Infinity: as long as they
+   * like. Default 10000.
+   */
   readonly drainMs?: number;
   /** Time, for tests. */
   readonly clock?: Clock;
@@ -78,7 +83,11 @@ const schema = v.strictObject({
   breaker: v.optional(breakerLimitsSchema, {}),
   retry: v.optional(retryRulesSchema, {}),
   acquireTimeoutMs: v.optional(milliseconds(), 5000),
-  drainMs: v.optional(milliseconds(), 10_000),
+  maxWaiting: v.optional(wholeNumber(0), 4096),
+  drainMs: v.optional(
+    v.lazy((given) => (given === Infinity ? v.literal(Infinity) : milliseconds())),
+    10_000,
+  ),
   clock: v.optional(instance<Clock>('a clock'), () => systemClock),
   random: v.optional(callback<() => number>(), () => Math.random),
 });

@@ -1,6 +1,6 @@
 import type { Lease } from '../pool/lease.ts';
 import type { PoolConnection } from '../pool/pool-connection.ts';
-import { Waiter, type WaiterOptions } from '../pool/waiter.ts';
+import { Waiter, type WaiterOptions, WITHDRAWN } from '../pool/waiter.ts';
 import type { GroupNode } from './node.ts';
 import type { NodePool } from './node-pool.ts';
 import type { Roster, Wish } from './roster.ts';
@@ -19,9 +19,6 @@ interface Leg {
   /** Of the node's breaker, as in the {@link Grant}. */
   generation: number | undefined;
 }
-
-/** What a withdrawn wait is refused with. Nobody reads it but the pools' `acquireFailed`. */
-const WITHDRAWN = new Error('another node was quicker, or nobody waits any more');
 
 /** One pending get: it waits at several nodes at once, and the first grant wins. */
 export class GroupWait<T extends PoolConnection, P extends NodePool<T>> {
@@ -107,7 +104,7 @@ export class GroupWait<T extends PoolConnection, P extends NodePool<T>> {
 
   #leave(node: GroupNode<T, P>, { generation }: Leg): void {
     this.#legs.delete(node);
-    node.report(generation, 'abandoned');
+    node.abandon(generation);
     this.seek();
   }
 
@@ -115,7 +112,7 @@ export class GroupWait<T extends PoolConnection, P extends NodePool<T>> {
     this.#ended();
     for (const [node, { withdrawal, generation }] of this.#legs) {
       withdrawal.abort(WITHDRAWN);
-      node.report(generation, 'abandoned');
+      node.abandon(generation);
     }
     this.#legs.clear();
   }

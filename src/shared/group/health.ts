@@ -54,7 +54,7 @@ export async function connectionCanBeHad<T extends PoolConnection>(
  * The checks of one node, one at a time. The first comes at a random moment of the first interval, so that those of
  * many nodes are spread.
  */
-export class HealthCheck {
+export class NodeCheck {
   readonly #options: HealthCheckOptions;
   #timer: Timer | undefined;
   /** Aborts the check under way. */
@@ -69,6 +69,11 @@ export class HealthCheck {
 
   start(): void {
     this.#schedule(this.#options.random());
+  }
+
+  /** Checks out of turn, unless a check is under way. */
+  now(): void {
+    if (this.#current === undefined) void this.#check();
   }
 
   /** A check under way is aborted; a timeout of it may still be told. */

@@ -5,7 +5,7 @@ import type { PoolConnection } from '../pool/pool-connection.ts';
 import { Breaker, type BreakerState } from '../resilience/breaker.ts';
 import type { GroupEventMap } from './group-events.ts';
 import { type CheckedGroupOptions, checkNodes } from './group-options.ts';
-import { connectionCanBeHad, HealthCheck } from './health.ts';
+import { connectionCanBeHad, NodeCheck } from './health.ts';
 import { GroupNode, type NodeSpec, sameNode } from './node.ts';
 import type { NodePool } from './node-pool.ts';
 import { Roster } from './roster.ts';
@@ -87,6 +87,12 @@ export class Members<T extends PoolConnection, P extends NodePool<T>> {
     return { added: namesOf(added), removed: namesOf(removed), kept: namesOf(kept) };
   }
 
+  /** Checks a node that is unhealthy now instead of at its next turn. */
+  recheck(name: string): void {
+    const node = this.roster.nodes.find((one) => one.name === name);
+    if (node?.healthy === false) node.check?.now();
+  }
+
   /** Drains all, those that drain already within the same grace. */
   async close(graceMs: number): Promise<void> {
     const leaving = this.all;
@@ -121,7 +127,7 @@ export class Members<T extends PoolConnection, P extends NodePool<T>> {
     const node = new GroupNode<T, P>(spec, pool, breaker, clock);
     if (health !== undefined) {
       const { timeoutMs, check = (_, signal) => connectionCanBeHad(pool, signal, timeoutMs) } = health;
-      node.check = new HealthCheck({
+      node.check = new NodeCheck({
         ...health,
         node: spec.name,
         check: (signal) => check(pool, signal),

@@ -1,6 +1,6 @@
 /** What the name in a server spec stands for, with a memory for the times when nobody answers. */
 import type { HostAddress } from '../net/address.ts';
-import type { ServerSpec } from './server-spec.ts';
+import type { NameSpec } from './server-spec.ts';
 
 /** One A or AAAA record; `ttl` in seconds. */
 interface AddressRecord {
@@ -21,6 +21,8 @@ export interface NameResolver {
   resolve4(host: string, options: { ttl: true }): Promise<readonly AddressRecord[]>;
   resolve6(host: string, options: { ttl: true }): Promise<readonly AddressRecord[]>;
   resolveSrv(name: string): Promise<readonly ServiceRecord[]>;
+  /** Gives up what is under way, where it can: called when nobody wants the answers any more. */
+  cancel?(): void;
 }
 
 /** What came of one lookup. */
@@ -41,12 +43,12 @@ const NO_RECORDS: ReadonlySet<unknown> = new Set(['ENODATA', 'ENOTFOUND']);
 
 /** One spec's name. Not to be asked again before the answer. */
 export class NameLookup {
-  readonly #spec: Exclude<ServerSpec, { kind: 'fixed' }>;
+  readonly #spec: NameSpec;
   readonly #resolver: NameResolver;
   #hosts: ReadonlyMap<string, Families> = new Map();
   #services: readonly ServiceRecord[] = [];
 
-  constructor(spec: Exclude<ServerSpec, { kind: 'fixed' }>, resolver: NameResolver) {
+  constructor(spec: NameSpec, resolver: NameResolver) {
     this.#spec = spec;
     this.#resolver = resolver;
   }
@@ -82,28 +84,30 @@ export class NameLookup {
 
   async #host(host: string, faults: unknown[], ttls: number[]): Promise<Families> {
     const known = this.#hosts.get(host) ?? [[], []];
-    let answered = true;
-    const ask = async (question: () => Promise<readonly AddressRecord[]>, before: readonly AddressRecord[]) => {
+    const failures: unknown[] = [];
+    const ask = async (
+      question: () => Promise<readonly AddressRecord[]>,
+    ): Promise<readonly AddressRecord[] | undefined> => {
       try {
         return await question();
       } catch (error) {
         if (NO_RECORDS.has((error as { code?: unknown }).code)) return [];
-        faults.push(error);
-        answered = false;
-        return before;
+        failures.push(error);
+        return undefined;
       }
     };
-    const families = await Promise.all([
-      ask(() => this.#resolver.resolve4(host, { ttl: true }), known[0]),
-      ask(() => this.#resolver.resolve6(host, { ttl: true }), known[1]),
+    const answers = await Promise.all([
+      ask(() => this.#resolver.resolve4(host, { ttl: true })),
+      ask(() => this.#resolver.resolve6(host, { ttl: true })),
     ]);
-    const records = families.flat();
-    if (records.length === 0) {
-      if (answered) faults.push(new Error(`${host} has no addresses`));
-      return known;
+    const records = answers.flatMap((answer) => answer ?? []);
+    if (records.length > 0) {
+      // One family with addresses is a good answer: there are resolvers that never answer for the other.
+      ttls.push(...records.map(({ ttl }) => ttl));
+      return [answers[0] ?? known[0], answers[1] ?? known[1]];
     }
-    ttls.push(...records.map(({ ttl }) => ttl));
-    return families;
+    faults.push(...(failures.length > 0 ? failures : [new Error(`${host} has no addresses`)]));
+    return known;
   }
 }
 

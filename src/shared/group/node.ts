@@ -3,7 +3,7 @@ import { reasonOf } from '../errors.ts';
 import { type Address, formatAddress } from '../net/address.ts';
 import type { PoolConnection } from '../pool/pool-connection.ts';
 import type { Breaker, BreakerState } from '../resilience/breaker.ts';
-import type { HealthCheck } from './health.ts';
+import type { NodeCheck } from './health.ts';
 import type { NodePool } from './node-pool.ts';
 
 /** A node as the caller names it. */
@@ -46,7 +46,7 @@ export class GroupNode<T extends PoolConnection, P extends NodePool<T>> {
   readonly pool: P;
   readonly breaker: Breaker;
   readonly #clock: Clock;
-  check: HealthCheck | undefined;
+  check: NodeCheck | undefined;
   state: NodeState = 'ready';
   healthy = true;
   /** For the strategy: may be chosen this time. */
@@ -81,9 +81,9 @@ export class GroupNode<T extends PoolConnection, P extends NodePool<T>> {
     return this.breaker.allows() ? this.breaker.generation : undefined;
   }
 
-  /** An attempt of that generation has ended. */
-  report(generation: number | undefined, end: 'succeeded' | 'failed' | 'abandoned'): void {
-    if (generation !== undefined && this.state === 'ready') this.breaker[end](generation);
+  /** An attempt of that generation was given up. */
+  abandon(generation: number | undefined): void {
+    if (generation !== undefined) this.breaker.abandoned(generation);
   }
 
   failed(error: unknown): void {
@@ -109,7 +109,7 @@ export class GroupNode<T extends PoolConnection, P extends NodePool<T>> {
       this.check?.stop();
       this.breaker.stop();
       this.#gone = this.#close(graceMs);
-    } else {
+    } else if (graceMs !== Infinity) {
       const timer = this.#clock.setTimeout(() => this.pool.destroy(), graceMs);
       void this.#gone.finally(() => this.#clock.clearTimeout(timer));
     }

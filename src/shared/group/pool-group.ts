@@ -1,10 +1,10 @@
 /** Many pools as one: nodes come and go while connections are handed out. */
-import { AcquireTimeoutError, NoNodeError, PoolClosedError } from '../errors.ts';
+import { AcquireTimeoutError, NoNodeError, PoolClosedError, QueueFullError } from '../errors.ts';
 import { Events } from '../events.ts';
 import type { Lease, LeaseOwner } from '../pool/lease.ts';
 import type { PoolConnection } from '../pool/pool-connection.ts';
 import type { WaitOptions } from '../pool/waiter.ts';
-import { retry } from '../resilience/retry.ts';
+import { retry, type RetryRules } from '../resilience/retry.ts';
 import { type ExecuteOptions, runOn, type Work } from './execute.ts';
 import type { GroupEventMap } from './group-events.ts';
 import { type CheckedGroupOptions, checkGroupOptions, type PoolGroupOptions } from './group-options.ts';
@@ -30,8 +30,6 @@ export class PoolGroup<T extends PoolConnection, P extends NodePool<T> = NodePoo
   readonly #options: CheckedGroupOptions<T, P>;
   readonly #members: Members<T, P>;
   readonly #waits = new Set<GroupWait<T, P>>();
-  /** Who served the last get that found something idle. */
-  #served: GroupNode<T, P> | undefined;
   #acquired = 0;
   #ready = true;
   #starting: Promise<void> | undefined;
@@ -65,6 +63,10 @@ export class PoolGroup<T extends PoolConnection, P extends NodePool<T> = NodePoo
   /** Gets that wait. */
   get waiting(): number {
     return this.#waits.size;
+  }
+  /** Nodes that nothing speaks against: who waits does so at these, unless there is none. */
+  get fit(): number {
+    return this.#members.roster.nodes.filter(({ fit }) => fit).length;
   }
   /** A snapshot of each node: in order, then those that drain. */
   get nodes(): readonly NodeStats[] {
@@ -117,16 +119,21 @@ export class PoolGroup<T extends PoolConnection, P extends NodePool<T> = NodePoo
     return this.#members.update(specs);
   }
 
+  /** Checks a node at once, if it is unhealthy: for whoever sees that it has come back. */
+  recheck(name: string): void {
+    this.#members.recheck(name);
+  }
+
   /** A connection of a node that has one idle, or undefined, at once. */
   tryGetAny(filter?: NodeFilter): Lease<T> | undefined {
-    return this.#ready ? this.#take(filter) : undefined;
+    return this.#ready ? this.#take(filter)?.lease : undefined;
   }
 
   /**
-   * A connection of any node, waiting for one at all of them at once.
+   * A connection of any node, waiting for one at all of them at once; without nodes, for one to join.
    *
-   * @throws NoNodeError, AcquireTimeoutError, PoolClosedError, the signal's reason, or the last error when the pools of
-   *   all nodes refuse
+   * @throws NoNodeError when there was none to the end, AcquireTimeoutError, QueueFullError, PoolClosedError, the signal's
+   *   reason, or the last error when the pools of all nodes refuse
    */
   async getAny(options: WaitOptions & NodeFilter = {}): Promise<Lease<T>> {
     const { lease } = await this.#get(options, options, false);
@@ -147,11 +154,11 @@ export class PoolGroup<T extends PoolConnection, P extends NodePool<T> = NodePoo
    */
   async executeOnAny<R>(work: Work<T, R>, { retry: rules, ...wait }: ExecuteOptions = {}): Promise<R> {
     const { clock, random } = this.#options;
-    const given = { ...this.#options.retry, ...rules };
-    const { retryable = this.#options.retry.retryable } = given;
+    const given = { ...this.#options.retry, ...stated(rules) };
+    const { retryable } = given;
     let failed: string | undefined;
     const attempt = async (): Promise<R> => {
-      const wish = { avoid: failed };
+      const wish = { avoid: failed, careful: true };
       failed = undefined;
       const grant = await this.#get(wait, wish, true);
       failed = grant.node.name;
@@ -196,18 +203,13 @@ export class PoolGroup<T extends PoolConnection, P extends NodePool<T> = NodePoo
     if (!this.#ready) throw new PoolClosedError(this.name);
   }
 
-  /** Something idle, at once; {@link #served} is the node it is from. */
-  #take(wish: Wish | undefined): Lease<T> | undefined {
-    const { roster } = this.#members;
-    for (let node = roster.pick(wish); node !== undefined; node = roster.pickAfter(node)) {
-      const lease = node.pool.tryAcquire();
-      if (lease === undefined) continue;
-      node.acquired += 1;
-      this.#acquired += 1;
-      this.#served = node;
-      return lease;
-    }
-    return undefined;
+  /** Something idle, at once. */
+  #take(wish: Wish | undefined): Taken<T, P> | undefined {
+    const taken = this.#members.roster.take(wish, takeIdle);
+    if (taken === undefined) return undefined;
+    taken.node.acquired += 1;
+    this.#acquired += 1;
+    return taken;
   }
 
   /** @param claims whether the node's breaker is to hear how the work ends */
@@ -215,14 +217,12 @@ export class PoolGroup<T extends PoolConnection, P extends NodePool<T> = NodePoo
     const { timeoutMs = this.#options.acquireTimeoutMs, signal } = options;
     this.#checkReady();
     signal?.throwIfAborted();
-    const lease = this.#take(wish);
-    if (lease !== undefined) {
-      const node = this.#served as GroupNode<T, P>;
-      return { node, lease, generation: claims ? node.claim() : undefined };
-    }
-    const { roster } = this.#members;
-    if (roster.nodes.length === 0) throw new NoNodeError(this.name);
+    const taken = this.#take(wish);
+    if (taken !== undefined) return { ...taken, generation: claims ? taken.node.claim() : undefined };
     if (timeoutMs === 0) throw this.#timedOut(0);
+    const { maxWaiting } = this.#options;
+    if (this.#waits.size >= maxWaiting) throw new QueueFullError(maxWaiting, this.stats());
+    const { roster } = this.#members;
     const timedOut = (waitedMs: number): Error => this.#timedOut(waitedMs);
     const limits = { clock: this.#options.clock, timeoutMs, signal, timedOut };
     const wait = new GroupWait(roster, wish, claims, limits, () => this.#waits.delete(wait));
@@ -249,4 +249,17 @@ export class PoolGroup<T extends PoolConnection, P extends NodePool<T> = NodePoo
     this.#ready = false;
     for (const wait of this.#waits) wait.refuse(error);
   }
+}
+
+/** A lease, and the node that it is from. */
+type Taken<T extends PoolConnection, P extends NodePool<T>> = Omit<Grant<T, P>, 'generation'>;
+
+function takeIdle<T extends PoolConnection, P extends NodePool<T>>(node: GroupNode<T, P>): Taken<T, P> | undefined {
+  const lease = node.pool.tryAcquire();
+  return lease && { node, lease };
+}
+
+/** The rules that are there: what is undefined leaves the group's. */
+function stated(rules: RetryRules = {}): { readonly [K in keyof RetryRules]?: NonNullable<RetryRules[K]> } {
+  return Object.fromEntries(Object.entries(rules).filter(([, value]) => value !== undefined));
 }

@@ -6,10 +6,12 @@ export interface NodeFilter {
   readonly not?: string | undefined;
 }
 
-/** A {@link NodeFilter} that may also have a dislike. */
+/** A {@link NodeFilter} of whoever runs work that may fail, and may be told so. */
 export interface Wish extends NodeFilter {
   /** This one only when no other is fit. */
   readonly avoid?: string | undefined;
+  /** Rather waits for a node that is fit than takes what is idle at another: there the work has failed lately. */
+  readonly careful?: boolean | undefined;
 }
 
 /** A node, as far as it matters for the choice. */
@@ -21,7 +23,7 @@ interface Member {
   usable: boolean;
 }
 
-/** From all that is wanted to all that there is; the first rung that any node stands on decides. */
+/** From all that is wanted to all that there is. */
 const RUNGS = ['liked', 'fit', 'there'] as const;
 type Rung = (typeof RUNGS)[number];
 
@@ -48,15 +50,11 @@ export class Roster<N extends Member> {
     this.#nodes = nodes;
   }
 
-  get(name: string): N | undefined {
-    return this.#nodes.find((node) => node.name === name);
-  }
-
   /**
-   * A node with something idle, by the strategy. Undefined when none of those that would be waited for has any: whoever
-   * is not fit serves only when nobody else could. Every get passes here, so nothing is made.
+   * Asks node after node that has something idle, by the strategy, until one gives: those that are wanted first, and
+   * whoever else is there before anybody has to wait. Every get passes here, so nothing is made.
    */
-  pick(wish?: Wish): N | undefined {
+  take<V>(wish: Wish | undefined, give: (node: N) => V | undefined): V | undefined {
     for (const rung of RUNGS) {
       let standing = false;
       for (const node of this.#nodes) {
@@ -64,15 +62,15 @@ export class Roster<N extends Member> {
         standing ||= stands;
         node.usable = stands && node.pool.idle > 0;
       }
-      if (standing) return this.#choose(this.#nodes);
+      for (let node = this.#choose(this.#nodes); node !== undefined; node = this.#choose(this.#nodes)) {
+        const given = give(node);
+        if (given !== undefined) return given;
+        // It had nothing to give after all.
+        node.usable = false;
+      }
+      if (standing && wish?.careful === true) return undefined;
     }
     return undefined;
-  }
-
-  /** Another one, when the last one picked had nothing to give after all. */
-  pickAfter(node: N): N | undefined {
-    node.usable = false;
-    return this.#choose(this.#nodes);
   }
 
   /** The nodes to wait for, leaving out those that have refused already. */

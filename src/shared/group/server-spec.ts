@@ -1,7 +1,7 @@
 /** Where servers are, as people write it: an address, or a name that stands for several. */
 import { isIP } from 'node:net';
 import { reasonOf } from '../errors.ts';
-import { type HostAddress, parseAddress } from '../net/address.ts';
+import { formatAddress, type HostAddress, parseAddress } from '../net/address.ts';
 
 /**
  * - `fixed`: one address; a host name in it is left as it is, for the dial to look up
@@ -12,6 +12,9 @@ export type ServerSpec =
   | { readonly kind: 'fixed'; readonly address: HostAddress }
   | { readonly kind: 'dns'; readonly host: string; readonly port: number }
   | { readonly kind: 'srv'; readonly name: string };
+
+/** A spec that is to be looked up. */
+export type NameSpec = Exclude<ServerSpec, { kind: 'fixed' }>;
 
 const DNS_PREFIX = 'dns:';
 const SRV_PREFIX = 'srv:';
@@ -25,20 +28,33 @@ const SERVICE = /^_[a-z0-9-]{1,15}\._tcp\.(.+)$/i;
  * @throws RangeError whose message names the text and the problem, but not the option
  */
 export function parseServerSpec(text: string): ServerSpec {
+  return parseNameSpec(text) ?? { kind: 'fixed', address: hostAddress(text, text) };
+}
+
+/**
+ * Reads `dns:host:port` or `srv:_name._tcp.domain`; undefined for what is neither.
+ *
+ * @throws RangeError as {@link parseServerSpec} does
+ */
+export function parseNameSpec(text: string): NameSpec | undefined {
   if (text.startsWith(DNS_PREFIX)) {
     const { host, port } = hostAddress(text, text.slice(DNS_PREFIX.length));
     if (isIP(host) !== 0) throw new RangeError(`"${text}" has nothing to resolve; write the address without "dns:"`);
     return { kind: 'dns', host, port };
   }
-  if (text.startsWith(SRV_PREFIX)) {
-    const name = text.slice(SRV_PREFIX.length);
-    const domain = SERVICE.exec(name)?.[1];
-    if (domain === undefined || !isHostName(domain)) {
-      throw new RangeError(`"${text}" is not a service; write srv:_name._tcp.domain, the ports are in its records`);
-    }
-    return { kind: 'srv', name };
+  if (!text.startsWith(SRV_PREFIX)) return undefined;
+  const name = text.slice(SRV_PREFIX.length);
+  const domain = SERVICE.exec(name)?.[1];
+  if (domain === undefined || !isHostName(domain)) {
+    throw new RangeError(`"${text}" is not a service; write srv:_name._tcp.domain, the ports are in its records`);
   }
-  return { kind: 'fixed', address: hostAddress(text, text) };
+  return { kind: 'srv', name };
+}
+
+/** As people write it. */
+export function formatServerSpec(spec: ServerSpec): string {
+  if (spec.kind === 'fixed') return formatAddress(spec.address);
+  return spec.kind === 'dns' ? `${DNS_PREFIX}${spec.host}:${spec.port}` : SRV_PREFIX + spec.name;
 }
 
 /** @param part of `text`, as an address */

@@ -52,25 +52,31 @@ class Turns {
   }
 }
 
-/** The first of the usable ones that none goes before. */
-function foremost<C extends Candidate>(candidates: readonly C[], before: (one: C, other: C) => boolean): C | undefined {
+/** Who carries least, or whoever does; among equals the one that was chosen longest ago. */
+function foremost<C extends Candidate>(candidates: readonly C[], turns: Turns, heedsLoad: boolean): C | undefined {
   let best: C | undefined;
+  let bestTurn = 0;
   for (const candidate of candidates) {
-    if (candidate.usable !== false && (best === undefined || before(candidate, best))) best = candidate;
+    if (candidate.usable === false) continue;
+    const more = best === undefined || !heedsLoad ? 0 : candidate.inUse - best.inUse;
+    if (more > 0) continue;
+    // Looked up only where it decides: with many clients this is most of what a choice costs.
+    const turn = turns.last(candidate);
+    if (best !== undefined && more === 0 && turn >= bestTurn) continue;
+    best = candidate;
+    bestTurn = turn;
   }
-  return best;
+  return turns.take(best);
 }
 
 function roundRobin(): Strategy {
   const turns = new Turns();
-  return (candidates) => turns.take(foremost(candidates, (one, other) => turns.last(one) < turns.last(other)));
+  return (candidates) => foremost(candidates, turns, false);
 }
 
 function leastInUse(): Strategy {
   const turns = new Turns();
-  const before = (one: Candidate, other: Candidate): boolean =>
-    one.inUse === other.inUse ? turns.last(one) < turns.last(other) : one.inUse < other.inUse;
-  return (candidates) => turns.take(foremost(candidates, before));
+  return (candidates) => foremost(candidates, turns, true);
 }
 
 function randomOfTwo<C extends Candidate>(candidates: readonly C[], random: () => number): C | undefined {

@@ -1,6 +1,6 @@
 /**
  * The core of every pool. It neither dials nor accepts: it says what is missing and lets another decide how to fill
- * it. Every operation is O(1), whatever the size.
+ * it. Every operation is O(1), whatever the size; with a group picker a choice among n groups is O(n).
  */
 import type { CloseReason } from '../close-reason.ts';
 import { AcquireTimeoutError, NotOwnedError, PoolClosedError, QueueFullError } from '../errors.ts';
@@ -17,7 +17,7 @@ import { type CheckedPoolOptions, checkPoolOptions, type PoolOptions } from './p
 import type { PoolStats } from './pool-stats.ts';
 import { type PutOptions, Reservation } from './reservation.ts';
 import { WaitQueue } from './wait-queue.ts';
-import { Waiter, type WaitOptions } from './waiter.ts';
+import { Waiter, type WaitOptions, WITHDRAWN } from './waiter.ts';
 import { WarmWatch } from './warm-watch.ts';
 
 /** `ready` → `closing` (waits for leases) → `closed`. */
@@ -297,7 +297,7 @@ export class ConnectionPool<T extends PoolConnection>
 
   /**
    * Refuses new and waiting acquires, closes the idle connections, waits for the others to come back until the grace
-   * is over, then destroys them. Further calls wait for the same end.
+   * is over (ms; Infinity never is), then destroys them. Further calls wait for the same end.
    */
   close({ graceMs = DEFAULT_GRACE_MS }: { graceMs?: number } = {}): Promise<void> {
     this.#closing ??= this.#close(graceMs);
@@ -354,7 +354,7 @@ export class ConnectionPool<T extends PoolConnection>
     }
     if (this.#bag.size + this.#retiring.size > 0) {
       await new Promise<void>((resolve) => {
-        const timer = clock.setTimeout(resolve, graceMs);
+        const timer = graceMs === Infinity ? undefined : clock.setTimeout(resolve, graceMs);
         this.#emptied = () => {
           clock.clearTimeout(timer);
           resolve();
@@ -490,7 +490,7 @@ export class ConnectionPool<T extends PoolConnection>
       options.signal?.throwIfAborted();
       return take() ?? (await this.#enqueue(lack, options, id));
     } catch (error) {
-      if (this.heard('acquireFailed')) {
+      if (error !== WITHDRAWN && this.heard('acquireFailed')) {
         const waitedMs = this.poolOptions.clock.now() - startedAt;
         this.tell('acquireFailed', { pool: this.name, waitedMs, error });
       }

@@ -108,10 +108,13 @@ export class IdleList<T extends PoolConnection> {
     }
     const first = this.#ready.head;
     if (this.#pick !== undefined && this.#ready.size > 1) {
-      const candidates = [...this.groups].filter(({ idle, name }) => idle > 0 && name !== filter?.notGroup);
-      const picked = this.#picked(this.#pick, candidates);
-      const group = candidates.find((candidate) => candidate.name === picked);
-      if (group !== undefined) return group;
+      const candidates: IdleGroup<T>[] = [];
+      for (const group of this.#groups.values()) {
+        if (group.idle > 0 && group.name !== filter?.notGroup) candidates.push(group);
+      }
+      const name = this.#picked(this.#pick, candidates);
+      const group = name === undefined || name === filter?.notGroup ? undefined : this.#groups.get(name);
+      if (group !== undefined && group.idle > 0) return group;
     }
     return first !== undefined && first.name === filter?.notGroup ? first.next : first;
   }

@@ -10,6 +10,9 @@ export interface WaitOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** Why one of several waits for the same is ended: the reason of its signal. Nobody needs to hear of it. */
+export const WITHDRAWN = new Error('another pool was quicker, or nobody waits any more');
+
 /** What a waiter needs to know to end by itself. */
 export interface WaiterOptions {
   readonly clock: Clock;

@@ -79,8 +79,7 @@ export function isRefusal(error: unknown): boolean {
 
 /**
  * The longest delay that suits the failure, ms, for {@link Backoff.next}: 30 s after a refusal that only a person can
- * mend; after all else half of the outage, within 100 ms and 1 s. If the refuser named a time to wait
- * (`RejectedError.retryAfterMs`), the caller waits at least that long.
+ * mend; after all else half of the outage, within 100 ms and 1 s.
  *
  * @param outageMs how long all attempts have failed
  */
@@ -88,4 +87,13 @@ export function maxDelayFor(error: unknown, outageMs: number): number {
   if (error instanceof RejectedError) return MAX_DELAY_MS[error.reason];
   if (isRefusal(error)) return LATE_MS;
   return Math.min(Math.max(outageMs * OUTAGE_SHARE, BASE_MS), SOON_MS);
+}
+
+/**
+ * The shortest, ms: what the refuser asks for (`RejectedError.retryAfterMs`), but never more than the longest. Whoever
+ * stands on the way may refuse, for it takes no token; nobody is to be silenced for an hour by that.
+ */
+export function minDelayFor(error: unknown): number {
+  if (!(error instanceof RejectedError)) return 0;
+  return Math.min(error.retryAfterMs ?? 0, MAX_DELAY_MS[error.reason]);
 }

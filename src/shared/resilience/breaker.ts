@@ -83,7 +83,7 @@ export class Breaker {
     return this.#state;
   }
 
-  /** Grows with every change of state. */
+  /** Grows with every change of state, and with {@link stop}. */
   get generation(): number {
     return this.#generation;
   }
@@ -151,7 +151,19 @@ export class Breaker {
   async run<R>(work: () => R | Promise<R>, counts: (error: unknown) => boolean = isRetryable): Promise<R> {
     const { name, clock } = this.#options;
     if (!this.allows()) throw new CircuitOpenError(name, Math.max(0, (this.#retryAt ?? 0) - clock.now()));
-    const generation = this.#generation;
+    return await this.follow(this.#generation, work, counts);
+  }
+
+  /**
+   * The same for an attempt of that generation that {@link allows} has let in.
+   *
+   * @throws what `work` throws
+   */
+  async follow<R>(
+    generation: number,
+    work: () => R | Promise<R>,
+    counts: (error: unknown) => boolean = isRetryable,
+  ): Promise<R> {
     try {
       const result = await work();
       this.succeeded(generation);
@@ -163,9 +175,10 @@ export class Breaker {
     }
   }
 
-  /** Clears the timer: for whoever lets go of an open breaker. */
+  /** For whoever lets go of it: no timer is left, and no attempt that is under way is counted any more. */
   stop(): void {
     this.#options.clock.clearTimeout(this.#timer);
+    this.#generation += 1;
   }
 
   get #pauseMs(): number {
@@ -180,7 +193,7 @@ export class Breaker {
   }
 
   #close(): void {
-    this.stop();
+    this.#options.clock.clearTimeout(this.#timer);
     this.#failedTrials = 0;
     this.#enter('closed');
   }
@@ -208,8 +221,9 @@ export class Breaker {
   }
 
   #after(delayMs: number, then: () => void): void {
-    this.stop();
-    this.#timer = this.#options.clock.setTimeout(then, delayMs);
+    const { clock } = this.#options;
+    clock.clearTimeout(this.#timer);
+    this.#timer = clock.setTimeout(then, delayMs);
     this.#timer.unref?.();
   }
 }

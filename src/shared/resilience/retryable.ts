@@ -6,7 +6,9 @@ import {
   HandshakeTimeoutError,
   PoolClosedError,
   QueueFullError,
+  VisitResetError,
 } from '../errors.ts';
+import { isBeforeTarget } from '../wire/frame.ts';
 
 /** Of a pool or a dial: another connection, or another node, may do. */
 const POOL_LEVEL = [
@@ -38,9 +40,10 @@ const CONNECTION_LEVEL: ReadonlySet<unknown> = new Set([
 
 /**
  * Whether the failure lies with a connection, a pool or the way between, so that the same may go well a moment later or
- * elsewhere. False for aborts, for refusals, and for whatever else is thrown: that would only happen again.
+ * elsewhere; a visit that was reset, only if no byte of it reached a target. False for aborts, for refusals, and for whatever else is thrown: that would only happen again.
  */
 export function isRetryable(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
+  if (error instanceof VisitResetError) return isBeforeTarget(error.resetCode);
   return POOL_LEVEL.some((kind) => error instanceof kind) || ('code' in error && CONNECTION_LEVEL.has(error.code));
 }

@@ -44,13 +44,36 @@ export interface Transcript {
   readonly welcome?: Buffer;
 }
 
+/** Masters that are kept: those of the tokens in use, and of a few that were. */
+const MAX_KEPT_MASTERS = 64;
+
+/** By a hash of the token, the latest last: no token stays here. */
+const masters = new Map<string, Promise<Buffer>>();
+
 /**
- * The master of a token, which takes about 0.1 s off the main thread: once per token at start.
+ * The master of a token, which takes about 0.1 s off the main thread: once per token in a process, because a client of
+ * many servers asks for it at each. The buffer is shared; do not write to it.
  * @param token used as its UTF-8 bytes, nothing trimmed
  * @throws InvalidOptionError if the token is empty
  */
 export async function deriveMaster(token: string): Promise<Buffer> {
   if (token === '') throw new InvalidOptionError('token', 'is empty; give a secret or leave it out altogether');
+  const name = sha256(Buffer.from(token)).toString('hex');
+  const master = masters.get(name) ?? stretch(token);
+  masters.delete(name);
+  masters.set(name, master);
+  const [oldest] = masters.keys();
+  if (masters.size > MAX_KEPT_MASTERS && oldest !== undefined) masters.delete(oldest);
+  try {
+    return await master;
+  } catch (error) {
+    // For want of memory: it may go well the next time.
+    masters.delete(name);
+    throw error;
+  }
+}
+
+function stretch(token: string): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     scrypt(token, SALT, KEY_BYTES, SCRYPT_COST, (error, master) => {
       if (error === null) resolve(master);

@@ -1,6 +1,7 @@
 import test from 'ava';
 import type { DiscoveryError } from '../../../src/shared/errors.ts';
 import { Discovery, type DiscoveryOptions } from '../../../src/shared/group/discovery.ts';
+import { parseServerSpec } from '../../../src/shared/group/server-spec.ts';
 import { formatAddress } from '../../../src/shared/net/address.ts';
 import { manualClock } from '../../helpers/clock.ts';
 import { a, aaaa, startDns, srv, type Zone } from '../../helpers/dns-server.ts';
@@ -9,7 +10,7 @@ import { groupOf } from '../../helpers/fake-group.ts';
 import { later } from '../../helpers/later.ts';
 
 /** A discovery that asks a server of these records, over a driven clock. */
-async function discover(zone: Zone, specs: readonly string[], options: Partial<DiscoveryOptions> = {}) {
+async function discover(zone: Zone, specs: DiscoveryOptions['specs'], options: Partial<DiscoveryOptions> = {}) {
   const dns = await startDns(zone);
   const time = manualClock();
   const told: string[] = [];
@@ -159,19 +160,32 @@ for (const [what, zone, problem] of empty) {
   });
 }
 
-test('when one family fails, the other is told, and what was known of the first is kept', async (t) => {
+test('when one family fails, the answer of the other is a good one, and what was known of the first is kept', async (t) => {
   const broken: Zone = { ...a('pool.test', 5, '10.0.0.1'), 'AAAA pool.test': 'SERVFAIL' };
   await using found = await discover(broken, ['dns:pool.test:7000']);
+  const next = async (zone: Zone): Promise<string | undefined> => {
+    const { length } = found.dns.asked;
+    found.dns.zone = zone;
+    await found.time.advance(4999);
+    t.is(found.dns.asked.length, length, 'the TTL counts');
+    await found.time.advance(1);
+    await until(() => found.dns.asked.length === length + 2 && found.time.timers === 1, 'it is asked again');
+    return found.told.at(-1);
+  };
+  found.discovery.start();
+  await found.looked();
+  t.deepEqual(found.told, ['10.0.0.1:7000']);
+  const both = { ...a('pool.test', 5, '10.0.0.1'), ...aaaa('pool.test', 5, 'fd00::1') };
+  t.is(await next(both), '10.0.0.1:7000 [fd00::1]:7000');
+  t.is(await next({ ...broken, ...a('pool.test', 5, '10.0.0.2') }), '10.0.0.2:7000 [fd00::1]:7000');
+  t.deepEqual(found.faults, []);
+});
+
+test('one family that fails while the other has nothing is a failure', async (t) => {
+  await using found = await discover({ 'A pool.test': 'SERVFAIL', 'AAAA pool.test': [] }, ['dns:pool.test:7000']);
   found.discovery.start();
   await until(() => found.faults.length === 1, 'the failure is told');
-  t.deepEqual(found.told, ['10.0.0.1:7000']);
-  found.dns.zone = { ...a('pool.test', 5, '10.0.0.1'), ...aaaa('pool.test', 5, 'fd00::1') };
-  await found.time.advance(1000);
-  await until(() => found.told.length === 2, 'both are told');
-  found.dns.zone = { ...broken, ...a('pool.test', 5, '10.0.0.2') };
-  await found.time.advance(5000);
-  await until(() => found.told.length === 3, 'the change is told');
-  t.is(found.told[2], '10.0.0.2:7000 [fd00::1]:7000');
+  t.regex(found.faults[0]?.message ?? '', /SERVFAIL/);
 });
 
 test('a service that fails, or is said to be closed, keeps its hosts; one whose host fails keeps its addresses', async (t) => {
@@ -240,6 +254,48 @@ test('one name that fails holds up no other', async (t) => {
   found.discovery.start();
   await found.looked(2);
   t.deepEqual([found.told, found.faults.map(({ spec }) => spec)], [['10.0.0.1:7000'], ['dns:bad.test:7000']]);
+});
+
+test('a name that is answered again after failures is told once', async (t) => {
+  const recovered: string[] = [];
+  const zone: Zone = { 'A pool.test': 'SERVFAIL', 'AAAA pool.test': 'SERVFAIL' };
+  await using found = await discover(zone, ['dns:pool.test:7000'], { onRecovered: (spec) => recovered.push(spec) });
+  found.discovery.start();
+  await until(() => found.faults.length === 1, 'the failure is told');
+  found.dns.zone = a('pool.test', 5, '10.0.0.1');
+  for (let lookups = 2; lookups <= 3; lookups += 1) {
+    await found.time.advance(5000);
+    await until(() => found.dns.asked.length === 2 * lookups && found.time.timers === 1, 'it is asked again');
+    t.deepEqual(recovered, ['dns:pool.test:7000']);
+  }
+});
+
+test('a stop cancels what is being asked, so that a silent DNS holds no process', (t) => {
+  let cancelled = 0;
+  const silent = (): Promise<never> => new Promise(() => {});
+  const discovery = new Discovery({
+    specs: ['dns:pool.test:7000'],
+    onNodes: () => t.fail(),
+    resolver: { resolve4: silent, resolve6: silent, resolveSrv: silent, cancel: () => (cancelled += 1) },
+  });
+  discovery.stop();
+  t.is(cancelled, 0);
+  discovery.start();
+  discovery.stop();
+  discovery.stop();
+  t.is(cancelled, 1);
+});
+
+test('specs may be given as they were read, and each tells its own servers', async (t) => {
+  const specs = ['dns:pool.test:7000', '10.0.0.9:7000'].map(parseServerSpec);
+  await using found = await discover(a('pool.test', 60, '10.0.0.1'), specs);
+  found.discovery.start();
+  await found.looked();
+  t.deepEqual(found.told, ['10.0.0.9:7000', '10.0.0.1:7000 10.0.0.9:7000']);
+  t.deepEqual(
+    specs.map((spec) => found.discovery.addressesOf(spec).map(formatAddress)),
+    [['10.0.0.1:7000'], ['10.0.0.9:7000']],
+  );
 });
 
 test('after a stop nothing is told or asked; a start goes on', async (t) => {

@@ -68,6 +68,15 @@ test('a fit node is waited for rather than trying again where it failed', async 
   t.is(await result, 'b1');
 });
 
+test('work waits for a node that is fit rather than going where it has failed lately', async (t) => {
+  const { group, pool } = groupOf({ nodes: { a: 2, b: 0 }, breaker: { failures: 1 } });
+  pool('a').breaker.failed();
+  const waiting = group.executeOnAny(({ id }) => id);
+  t.is(pool('b').waiting, 1);
+  pool('b').fill();
+  t.is(await waiting, 'b1');
+});
+
 test('any other error is thrown as it is, and the connection goes back', async (t) => {
   const bug = new TypeError('a bug');
   const { group, ran, run } = workOver({ nodes: { a: 1, b: 1 }, breaker: { failures: 1 } }, ['a', 'b'], () => bug);
@@ -84,6 +93,14 @@ test('what may be tried again, and how often, is for the caller to say', async (
   t.is(ran.length, 5);
   await t.throwsAsync(run({ retry: { retryable: () => false } }), { is: bug });
   t.is(ran.length, 6);
+});
+
+test('a rule that is undefined is the one of the group', async (t) => {
+  const retryable = (): boolean => true;
+  const rules = { tries: 2, retryable };
+  const { ran, run } = workOver({ nodes: { a: 9 }, retry: rules }, ['a'], () => new TypeError('a bug'));
+  await t.throwsAsync(run({ retry: { tries: undefined, retryable: undefined, maxMs: undefined } }));
+  t.deepEqual(ran, ['a', 'a']);
 });
 
 test('work may end its lease by itself', async (t) => {
@@ -182,11 +199,11 @@ test('who waits elsewhere goes to a half-open node as soon as its trial is given
   let fail = (_error: Error): void => undefined;
   const trial = group.executeOnAny(() => new Promise((_resolve, reject) => (fail = reject)));
   await time.advance(0);
-  const waiting = group.getAny();
+  const waiting = group.executeOnAny(({ id }) => id);
   t.deepEqual([pool('a').idle, pool('a').waiting, pool('b').waiting], [1, 0, 1]);
   fail(new TypeError('a bug'));
   await t.throwsAsync(trial, { instanceOf: TypeError });
-  t.is((await waiting).id, 'a1');
+  t.is(await waiting, 'a2');
 });
 
 test('work that was running when the breaker opened does not decide the trial', async (t) => {
@@ -231,10 +248,12 @@ test('each try waits for a connection by itself; after a wait in vain all nodes 
 
 test('nothing is tried again without nodes, or in a closed group', async (t) => {
   const { group, time } = groupOf();
-  await t.throwsAsync(
-    group.executeOnAny(() => 1),
+  const alone = t.throwsAsync(
+    group.executeOnAny(() => 1, { timeoutMs: 100 }),
     { code: 'POOLD_ERR_NO_NODE' },
   );
+  await time.advance(100);
+  await alone;
   const closing = groupOf({ nodes: { a: 1 } });
   const work = closing.group.executeOnAny(() => {
     closing.group.destroy();

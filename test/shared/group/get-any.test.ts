@@ -45,14 +45,23 @@ test('idle connections that only the other side opens on are passed over', (t) =
   t.deepEqual([pool('a').idle, served(group, 2)], [1, 'b-']);
 });
 
-test('a node whose breaker is open is passed over, and serves when there is no other', async (t) => {
-  const { group, pool, time } = groupOf({ nodes: { a: 3, b: 1 } });
+test('a node whose breaker is open is passed over, and serves before anybody has to wait', async (t) => {
+  const { group, pool, time } = groupOf({ nodes: { a: 5, b: 2, c: 0 }, strategy: 'failover' });
   trip(pool('a'));
-  t.is(served(group, 2), 'b-', 'b is to be waited for');
+  t.is(served(group, 3), 'bba');
   trip(pool('b'));
-  t.is(served(group, 1), 'a', 'nobody is fit: whoever has something serves');
+  trip(pool('c'));
+  t.is(served(group, 1), 'a', 'nobody is fit');
   await time.advance(5000);
-  t.is(served(group, 1), 'a', 'half-open');
+  t.is(served(group, 2), 'aa', 'half-open');
+  t.is((await group.getAny()).id, 'a1');
+});
+
+test('connections that only the other side opens on keep nobody from a node that is not fit', (t) => {
+  const { group, pool } = groupOf({ nodes: { a: 0, b: 1 } });
+  pool('a').put('passive', new FakeConnection('passive'), { passive: true });
+  trip(pool('b'));
+  t.is(served(group, 2), 'b-');
 });
 
 test('a get that finds something idle sets no timer', async (t) => {
@@ -72,6 +81,22 @@ test('a get waits at all nodes; the first grant wins and the others are withdraw
   t.deepEqual([waiters(), group.waiting], [[0, 0, 0], 0]);
   pool('a').fill();
   t.is(pool('a').idle, 1);
+});
+
+test('a wait that is withdrawn because another node was quicker is no failure that anybody hears of', async (t) => {
+  const { group, pool } = groupOf({ nodes: { a: 0, b: 0 } });
+  const failed: unknown[] = [];
+  for (const name of ['a', 'b']) pool(name).on('acquireFailed', ({ error }) => failed.push(error));
+  const waiting = group.getAny();
+  pool('b').fill();
+  t.is((await waiting).id, 'b1');
+  const abort = new AbortController();
+  const left = t.throwsAsync(group.getAny({ signal: abort.signal }));
+  abort.abort(new Error('left'));
+  await left;
+  await t.throwsAsync(pool('a').acquire({ timeoutMs: 0 }));
+  t.deepEqual(failed.map(String), [String(failed[0])]);
+  t.regex(String(failed[0]), /^AcquireTimeoutError/);
 });
 
 test('two grants in the same moment: one is kept, the other goes back', async (t) => {
@@ -126,6 +151,23 @@ test('a get that is served by nobody in time says what the group looks like', as
   t.deepEqual([group.waiting, pool('a').waiting, pool('b').waiting], [0, 0, 0]);
 });
 
+test('no more than maxWaiting wait; one who leaves makes room', async (t) => {
+  const { group, pool } = groupOf({ nodes: { a: 0, b: 0 }, maxWaiting: 2 });
+  const abort = new AbortController();
+  const leaving = t.throwsAsync(group.getAny({ signal: abort.signal }), { message: 'left' });
+  const waiting = group.getAny();
+  const full = { code: 'POOLD_ERR_QUEUE_FULL', message: /maxWaiting 2.*0 idle, 0 in use, 0 being dialled, 2 waiting/ };
+  await t.throwsAsync(group.getAny(), full);
+  abort.abort(new Error('left'));
+  await leaving;
+  const next = group.getAny();
+  pool('a').fill(2);
+  t.deepEqual(
+    (await Promise.all([waiting, next])).map(({ id }) => id),
+    ['a1', 'a2'],
+  );
+});
+
 test('timeout 0 is now or never; without one the group decides', async (t) => {
   const { group, time } = groupOf({ nodes: { a: 0 }, acquireTimeoutMs: 50 });
   await t.throwsAsync(group.getAny({ timeoutMs: 0 }), { code: 'POOLD_ERR_ACQUIRE_TIMEOUT' });
@@ -155,11 +197,19 @@ test('a lease that is granted in the moment of an abort goes back', async (t) =>
   t.deepEqual([group.idle, group.inUse], [1, 0]);
 });
 
-test('without nodes there is nothing to wait for', async (t) => {
-  const { group, time } = groupOf();
+test('without nodes a get waits for one to join, and says in the end that there was none', async (t) => {
+  const { group, time, pool } = groupOf();
   t.is(group.tryGetAny(), undefined);
-  await t.throwsAsync(group.getAny(), { code: 'POOLD_ERR_NO_NODE', message: /^group group has no nodes; add one/ });
-  t.is(time.timers, 0);
+  const none = { code: 'POOLD_ERR_NO_NODE', message: /^group group has no nodes; add one/ };
+  await t.throwsAsync(group.getAny({ timeoutMs: 0 }), none);
+  const failed = t.throwsAsync(group.getAny({ timeoutMs: 100 }), none);
+  const waiting = group.getAny();
+  await time.advance(100);
+  await failed;
+  group.addNode({ name: 'a' });
+  pool('a').fill();
+  t.is((await waiting).id, 'a1');
+  t.is(group.waiting, 0);
 });
 
 test('a node that joins is waited at too, also when the last one has left', async (t) => {

@@ -44,17 +44,41 @@ test('rise and fall are options', async (t) => {
   group.destroy();
 });
 
-test('an unhealthy node is passed over, and serves when there is no other', async (t) => {
+test('an unhealthy node is passed over, and serves when no other has anything idle', async (t) => {
   const check = ({ name }: FakePool): void => {
     if (name === 'a') throw new Error('not well');
   };
   const { group, time } = groupOf({ nodes: { a: 9, b: 1 }, healthCheck: { ...EACH_SECOND, check } });
   await group.start();
   await time.advance(1500);
-  t.deepEqual([group.tryGetAny()?.id, group.tryGetAny()], ['b1', undefined]);
+  t.deepEqual([group.tryGetAny()?.id, group.tryGetAny()?.id], ['b1', 'a9']);
   t.is(group.stats().healthy, 1);
   void group.removeNode('b');
-  t.is(group.tryGetAny()?.id, 'a9');
+  t.is(group.tryGetAny()?.id, 'a8');
+  group.destroy();
+});
+
+test('a node that is unhealthy can be checked out of turn', async (t) => {
+  const checked: string[] = [];
+  let well = false;
+  const check = ({ name }: FakePool): void => {
+    checked.push(name);
+    if (!well && name === 'a') throw new Error('not well');
+  };
+  const { group, time } = groupOf({ nodes: { a: 0, b: 0 }, healthCheck: { ...EACH_SECOND, check } });
+  const heard = hear(group);
+  await group.start();
+  await time.advance(1500);
+  t.deepEqual([heard, group.fit], [['a unhealthy: not well'], 1]);
+  const { length } = checked;
+  group.recheck('b');
+  group.recheck('nobody');
+  await time.advance(0);
+  t.is(checked.length, length, 'b is well');
+  well = true;
+  group.recheck('a');
+  await time.advance(0);
+  t.deepEqual([heard.at(-1), group.fit], ['a healthy', 2]);
   group.destroy();
 });
 

@@ -107,9 +107,7 @@ const tryGet =
   (not: string | undefined): Step =>
   (world) => {
     const { group, ready, faults } = world;
-    const others = ready.filter(({ name }) => name !== not);
-    const fit = others.filter(({ breaker }) => breaker.ready);
-    const able = (fit.length > 0 ? fit : others).some(({ idle }) => idle > 0);
+    const able = ready.some(({ name, idle }) => name !== not && idle > 0);
     const lease = group.tryGetAny({ not });
     if ((lease !== undefined) !== able)
       faults.push(`a get ${able ? 'missed what is there' : 'found what is not there'}`);

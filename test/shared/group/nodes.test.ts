@@ -78,6 +78,21 @@ test('leases that do not come back are destroyed when the grace is over', async 
   t.deepEqual(told, [50, 700]);
 });
 
+test('leases of a removed node may have all the time they want, unless the group closes', async (t) => {
+  const unaged = { idleTimeoutMs: 0, maxLifetimeMs: 0, claimTimeoutMs: 1e9 };
+  const { group, time } = groupOf({ nodes: { a: 1, b: 1 }, drainMs: Infinity, pool: unaged });
+  const leases = [group.tryGetAny(), group.tryGetAny()];
+  group.updateNodes([]);
+  await time.advance(100 * 24 * 3600 * 1000);
+  t.is(states(group), 'a draining, b draining');
+  leases[0]?.release();
+  await time.advance(0);
+  t.is(states(group), 'b draining');
+  void group.close({ graceMs: 50 });
+  await time.advance(50);
+  t.deepEqual([states(group), leases[1]?.connection.closed], ['', true]);
+});
+
 test('the name of a draining node is free: a new node of that name is another one', async (t) => {
   const { group, pool } = groupOf({ nodes: { a: 1 } });
   const lease = group.tryGetAny() as Lease<FakeConnection>;
@@ -301,6 +316,7 @@ test('options that cannot be used are named', (t) => {
   const code = 'POOLD_ERR_INVALID_OPTION';
   t.throws(make({ strategy: 'best' }), { code, message: /^strategy: wants one of round-robin, least-in-use/ });
   t.throws(make({ healthCheck: { intervalMs: 0 } }), { code, message: /^healthCheck\.intervalMs/ });
+  t.throws(make({ drainMs: -1 }), { code, message: /^drainMs: wants a duration in ms/ });
   t.throws(make({ breaker: { failures: 0 } }), { code, message: /^breaker\.failures/ });
   t.throws(make({ retry: { tries: 0 } }), { code, message: /^retry\.tries/ });
   t.throws(make({ healtCheck: false }), { code, message: /^healtCheck: unknown option/ });

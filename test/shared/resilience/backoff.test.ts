@@ -1,7 +1,7 @@
 import test from 'ava';
 import fc from 'fast-check';
 import { DialError, RejectedError, reasonOf } from '../../../src/shared/errors.ts';
-import { Backoff, maxDelayFor } from '../../../src/shared/resilience/backoff.ts';
+import { Backoff, maxDelayFor, minDelayFor } from '../../../src/shared/resilience/backoff.ts';
 
 const unlucky = () => 1 - Number.EPSILON;
 const lucky = () => 0;
@@ -89,5 +89,20 @@ test('the longest delay after a failure that may mend itself is half of the outa
   t.deepEqual(
     outages.map((outageMs) => maxDelayFor(new DialError('connect', 'connection refused'), outageMs)),
     [100, 100, 100, 250, 500, 1000, 1000],
+  );
+});
+
+const asked: [error: unknown, minMs: number][] = [
+  [new RejectedError('full', 'no room', 5000), 5000],
+  [new RejectedError('full', 'no room', 3_600_000), 30_000],
+  [new RejectedError('busy', 'one moment', 3_600_000), 1000],
+  [new RejectedError('busy', 'one moment'), 0],
+  [new DialError('connect', 'connection refused'), 0],
+];
+
+test('what a refuser asks for is waited for, within the longest delay of its reason', (t) => {
+  t.deepEqual(
+    asked.map(([error]) => minDelayFor(error)),
+    asked.map(([, minMs]) => minMs),
   );
 });

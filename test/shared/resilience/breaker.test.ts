@@ -199,6 +199,15 @@ test('a stopped breaker keeps no timer', (t) => {
   t.is(time.timers, 0);
 });
 
+test('a stopped breaker counts nothing that was under way, and what it follows ends as it would', async (t) => {
+  const { breaker, changes, time } = breakerOf({ failures: 1 });
+  const { generation } = breaker;
+  const work = breaker.follow(generation, () => Promise.reject(refused));
+  breaker.stop();
+  await t.throwsAsync(work, { is: refused });
+  t.deepEqual([breaker.state, changes, time.timers], ['closed', [], 0]);
+});
+
 test('what a listener throws is thrown later, and breaks nothing', (t) => {
   const mistake = new Error('of a listener');
   const { breaker } = breakerOf({

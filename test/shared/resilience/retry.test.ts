@@ -12,6 +12,7 @@ import {
   PoolClosedError,
   QueueFullError,
   RejectedError,
+  VisitResetError,
   reasonOf,
 } from '../../../src/shared/errors.ts';
 import { retry, type RetryOptions } from '../../../src/shared/resilience/retry.ts';
@@ -133,6 +134,8 @@ const judged: [error: unknown, expected: boolean][] = [
     (code): [unknown, boolean] => [coded(code), true],
   ),
   [Object.assign(new AggregateError([], 'both families'), { code: 'ECONNREFUSED' }), true],
+  ...[1, 2, 3, 4, 5].map((code): [unknown, boolean] => [new VisitResetError(code, `code ${code}`), true]),
+  ...[0, 6, 16, 17, 18, 19].map((code): [unknown, boolean] => [new VisitResetError(code, `code ${code}`), false]),
   [new FingerprintError('another certificate'), false],
   [new RejectedError('auth', 'wrong token'), false],
   [new InvalidOptionError('tries', 'is odd'), false],

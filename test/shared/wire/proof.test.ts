@@ -90,6 +90,13 @@ test('keys differ by tunnel', (t) => {
   t.notDeepEqual(deriveTunnelKey(master, 'web'), deriveTunnelKey(master, 'web2'));
 });
 
+test('the master of a token is derived once, also for those who ask at the same time', async (t) => {
+  const [one, other] = await Promise.all([deriveMaster('a token'), deriveMaster('a token')]);
+  t.is(one, other);
+  for (let token = 0; token < 3; token += 1) t.notDeepEqual(await deriveMaster(`token ${token}`), one);
+  t.is(await deriveMaster('a token'), one);
+});
+
 test('an empty token is refused and never becomes a key', async (t) => {
   await t.throwsAsync(deriveMaster(''), { instanceOf: InvalidOptionError, message: /^token: is empty/ });
 });

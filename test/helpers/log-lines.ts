@@ -1,0 +1,19 @@
+import type { Logger } from '../../src/cli/logging.ts';
+
+/** A logger that keeps its lines: `warn the message`. */
+export function logLines(): { readonly log: Logger; readonly lines: string[] } {
+  const lines: string[] = [];
+  const at =
+    (level: string) =>
+    (_fields: object, message: string): void =>
+      void lines.push(`${level} ${message}`);
+  const log = {
+    debug: at('debug'),
+    info: at('info'),
+    warn: at('warn'),
+    error: at('error'),
+    child: () => log,
+    isLevelEnabled: () => true,
+  };
+  return { log: log as unknown as Logger, lines };
+}
