@@ -167,10 +167,12 @@ export class Servers extends Events<ServersEventMap> implements VisitSource, Tun
     return await openSoon(() => this.group.getAny(options), this.#tunnel, visitor);
   }
 
-  openElsewhere(visitor: VisitorInfo, visit: Visit): Promise<Visit> | undefined {
+  /** At another server, if one is connected. */
+  openElsewhere(visitor: VisitorInfo, visit: Visit, options: WaitOptions): Promise<Visit> | undefined {
     const refused = this.entries.find(({ pool }) => pool.client === visit.client);
-    const opened = this.#open(this.group.tryGetAny(refused && { not: refused.server }), visitor);
-    return opened && Promise.resolve(opened);
+    if (!this.entries.some((entry) => entry !== refused && entry.pool.idle + entry.pool.inUse > 0)) return undefined;
+    const filter = refused === undefined ? options : { ...options, not: refused.server };
+    return openSoon(() => this.group.getAny(filter), this.#tunnel, visitor);
   }
 
   get #tunnel(): string {

@@ -123,3 +123,14 @@ test('forward: a visitor who finds nothing idle anywhere is served by whichever 
   t.truthy(server.pool.address);
   await client.close({ graceMs: 0 });
 });
+
+test('forward: visitors whose target is down at one server are served by the other, those beyond what is idle there, too', async (t) => {
+  await using target = await startNamed('served');
+  const ports = [await freePort(), await freePort()];
+  await using broken = await startServer(ports[0] ?? 0, { target: await freePort() });
+  await using whole = await startServer(ports[1] ?? 0, { target: target.port });
+  await using client = await startClient(ports, { local: '127.0.0.1:0', serverStrategy: 'round-robin' });
+  const answers = await Promise.all(Array.from({ length: 20 }, () => ask(visit(client), '')));
+  t.deepEqual(new Set(answers), new Set(['served']));
+  t.is(whole.targetStats().length + broken.targetStats().length, 2);
+});
