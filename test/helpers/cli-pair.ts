@@ -22,9 +22,12 @@ export const clientArgs = ({ listen }: Ports, target: number, file: string, ...m
   ...['--token-file', file, '--min', '4', ...more],
 ];
 
-/** A visitor of a tunnel that may still be coming up: tries until it is answered, within ten seconds. */
+/** Between two tries: what comes up needs the processor, too, ms. */
+const PAUSE_MS = 20;
+
+/** A visitor of a tunnel that may still be coming up: tries until it is answered, for as long as a busy machine may take. */
 export async function askSoon(port: number, message: string): Promise<string> {
-  const deadline = performance.now() + 10_000;
+  const deadline = performance.now() + 45_000;
   for (;;) {
     const socket: Socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true });
     try {
@@ -34,6 +37,6 @@ export async function askSoon(port: number, message: string): Promise<string> {
       if (performance.now() > deadline) throw error;
     }
     socket.destroy();
-    await new Promise((resolve) => setImmediate(resolve));
+    await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
   }
 }
