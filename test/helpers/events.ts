@@ -17,11 +17,14 @@ export function nextEvent<T extends object>(
   });
 }
 
-/** Resolves once `condition` holds, asked again after every turn of the event loop; fails after `limitMs`. */
-export async function until(condition: () => boolean, what: string, limitMs = 10_000): Promise<void> {
+/** Between two looks, ms: whoever asks without a pause takes the processor from those it waits for. */
+const PAUSE_MS = 2;
+
+/** Resolves once `condition` holds, asked again and again; fails after `limitMs`. */
+export async function until(condition: () => boolean, what: string, limitMs = 20_000): Promise<void> {
   const deadline = performance.now() + limitMs;
   while (!condition()) {
     if (performance.now() > deadline) throw new Error(`waited ${limitMs} ms in vain until ${what}`);
-    await new Promise((resolve) => setImmediate(resolve));
+    await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
   }
 }
