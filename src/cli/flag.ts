@@ -13,6 +13,8 @@ export interface Flag {
   readonly parse?: (text: string) => unknown;
   /** May be given more than once, and takes several values separated by commas. */
   readonly repeatable?: true;
+  /** A value that begins with @ names a file of values, one a line: `any` number of them, or `some` at least. */
+  readonly fromFiles?: 'any' | 'some';
   readonly choices?: readonly string[];
   /** What a flag that stands alone means, where it may. */
   readonly alone?: string;

@@ -111,9 +111,10 @@ export const SERVER_POOL_FLAGS = {
   maxCapacity: { flags: '--max <n>', help: 'the most pooled connections', default: '4096', parse: count },
   allow: {
     flags: '--allow <address>',
-    help: 'client addresses and CIDRs, separated by commas; may be repeated',
+    help: 'client addresses and CIDRs, separated by commas, or @file with one a line; may be repeated',
     default: 'everyone',
     repeatable: true,
+    fromFiles: 'some',
   },
   keepAliveMs: {
     flags: '--keep-alive <duration>',

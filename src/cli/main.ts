@@ -17,6 +17,7 @@ import {
   WORKERS,
 } from './flags.ts';
 import { explain } from './option-errors.ts';
+import { again } from './reload.ts';
 import { clientSettings, serverSettings } from './settings.ts';
 import { TARGETS_FLAGS } from './target-flags.ts';
 import { VISITORS_FLAGS } from './visitor-flags.ts';
@@ -80,10 +81,10 @@ export async function main(argv: readonly string[]): Promise<ExitCode> {
       if (settings.secretOnCommandLine) process.title = 'poold server';
       if (settings.workers > 1) {
         const { runWorkers } = await import('./workers/run-workers.ts');
-        code = await runWorkers(settings);
+        code = await runWorkers(settings, again(command, serverSettings));
       } else {
         const { runServer } = await import('./run-server.ts');
-        code = await runServer(settings);
+        code = await runServer(settings, again(command, serverSettings));
       }
     });
   addFlags(
@@ -109,7 +110,7 @@ export async function main(argv: readonly string[]): Promise<ExitCode> {
       const settings = await clientSettings(command);
       if (settings.secretOnCommandLine) process.title = 'poold client';
       const { runClient } = await import('./run-client.ts');
-      code = await runClient(settings);
+      code = await runClient(settings, again(command, clientSettings));
     });
   const clientRows = [
     CLIENT_POOL_FLAGS,

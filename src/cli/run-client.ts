@@ -5,11 +5,12 @@ import { ExitCode } from './exit-codes.ts';
 import { makeLogger } from './logging.ts';
 import { untilGivenUp } from './giving-up.ts';
 import { logClient } from './pool-log.ts';
+import { type Again, reloader, renewClient } from './reload.ts';
 import type { ClientSettings } from './settings.ts';
 import { untilStopped } from './signals.ts';
 
 /** `poold client`: runs until it is told to end, or gives up. */
-export async function runClient(settings: ClientSettings): Promise<ExitCode> {
+export async function runClient(settings: ClientSettings, again: Again<ClientSettings>): Promise<ExitCode> {
   keepFreedMemory();
   const client = new TunnelClient({ pool: settings.pool, ...settings.tunnel });
   const log = await makeLogger(settings);
@@ -23,7 +24,7 @@ export async function runClient(settings: ClientSettings): Promise<ExitCode> {
       await client.close({ graceMs: settings.gracePeriodMs });
       log.info('ended');
     },
-    reload: () => log.info('SIGHUP: there is no file to read again'),
+    reload: reloader(again, (renewed) => renewClient(client, renewed), log),
   });
   await client.start();
   // Not ready: stopped while it started.

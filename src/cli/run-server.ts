@@ -5,11 +5,12 @@ import { keepFreedMemory } from './allocator.ts';
 import { ExitCode } from './exit-codes.ts';
 import { makeLogger } from './logging.ts';
 import { logServer } from './pool-log.ts';
+import { type Again, reloader, renewServer } from './reload.ts';
 import type { ServerSettings } from './settings.ts';
 import { untilStopped } from './signals.ts';
 
 /** `poold server`: runs until it is told to end. */
-export async function runServer(settings: ServerSettings): Promise<ExitCode> {
+export async function runServer(settings: ServerSettings, again: Again<ServerSettings>): Promise<ExitCode> {
   keepFreedMemory();
   const server = new TunnelServer({ pool: new ServerPool(settings.pool), ...settings.tunnel });
   const log = await makeLogger(settings);
@@ -22,7 +23,7 @@ export async function runServer(settings: ServerSettings): Promise<ExitCode> {
       await server.close({ graceMs: settings.gracePeriodMs });
       log.info('ended');
     },
-    reload: () => log.info('SIGHUP: there is no file to read again'),
+    reload: reloader(again, (renewed) => renewServer(server, renewed), log),
   });
   await server.start();
   const { address: listen, fingerprint } = server.pool;

@@ -121,9 +121,25 @@ function pick(command: Command, table: Readonly<Record<string, Flag | null>>): V
   for (const [option, flag] of Object.entries(table)) {
     if (flag === null) continue;
     const value = valueOf(flag, command);
-    if (value !== undefined) values[option] = value;
+    if (value === undefined) continue;
+    values[option] = flag.fromFiles === undefined ? value : withFiles(value as string[], flag, command);
   }
   return values;
+}
+
+/** The values, those of the files that some of them name (`@path`) in their place; a # begins a comment there. */
+function withFiles(values: readonly string[], flag: Flag, command: Command): string[] {
+  const name = nameOf(flag, command);
+  const entries = values.flatMap((value) => {
+    if (!value.startsWith('@')) return value;
+    const lines = readText(value.slice(1), name).split('\n');
+    return lines.map((line) => line.replace(/#.*/, '').trim()).filter((line) => line !== '');
+  });
+  // An empty list of who may come in would let everyone in.
+  if (entries.length === 0 && flag.fromFiles === 'some') {
+    throw new ConfigError(`${name}: ${values.join(', ')} names nobody; leave the flag out to let everyone in`);
+  }
+  return entries;
 }
 
 function commonSettings(command: Command): CommonSettings & { tokens: string[] | undefined } {

@@ -5,15 +5,19 @@ import { count, type Table } from './flags.ts';
 export const VISITORS_FLAGS = {
   allow: {
     flags: '--visitor-allow <address>',
-    help: 'visitors from this address or CIDR may come in; for several repeat it, or separate them by commas',
+    help:
+      'visitors from this address or CIDR may come in; for several repeat it, separate them by commas, or name a file ' +
+      'with one a line, which SIGHUP reads again: @allow.txt',
     default: 'everyone',
     repeatable: true,
+    fromFiles: 'some',
   },
   deny: {
     flags: '--visitor-deny <address>',
     help: 'visitors from this address or CIDR may not, even where --visitor-allow names them; repeatable likewise',
     default: 'nobody',
     repeatable: true,
+    fromFiles: 'any',
   },
   maxVisitors: {
     flags: '--max-visitors <n>',

@@ -12,7 +12,7 @@ import { Liveness } from '../shared/session/liveness.ts';
 import { Session } from '../shared/session/session.ts';
 import { type Token, TokenRing } from '../shared/session/token-ring.ts';
 import type { Visit } from '../shared/session/visit.ts';
-import { clientTlsSettings } from '../shared/tls/modes.ts';
+import { type ClientTlsOptions, clientTlsSettings } from '../shared/tls/modes.ts';
 import type { PooledConnection } from '../shared/tunnel/pooled-connection.ts';
 import { VisitPool } from '../shared/tunnel/visit-pool.ts';
 import type { FrameDecoder } from '../shared/wire/decode.ts';
@@ -20,6 +20,9 @@ import { AGENT } from './agent.ts';
 import { checkClientPoolOptions, type ClientPoolOptions } from './client-pool-options.ts';
 import { Dial, type DialRules } from './dial.ts';
 import { type DialledLevel, DialLoop, type Retry, SHORT_LIFE_MS } from './dial-loop.ts';
+
+/** The parts of `tls` that can be replaced while a pool runs. */
+export type ClientTlsRenewal = Pick<ClientTlsOptions, 'ca' | 'cert' | 'key'>;
 
 /**
  * Keeps connections to one server dialled, greeted and ready. With sessions the server opens visits on them, which go
@@ -34,6 +37,7 @@ export class ClientPool<S extends boolean = true> extends VisitPool<S> {
   readonly #dials = new Set<Dial>();
   #rules: DialRules | undefined;
   #keys: Promise<TokenRing> | undefined;
+  #tls: ClientTlsOptions;
   #starting: Promise<void> | undefined;
   #welcomed = false;
   /** How many processes the server has. */
@@ -58,6 +62,7 @@ export class ClientPool<S extends boolean = true> extends VisitPool<S> {
     };
     super(core, checked);
     this.#options = checked;
+    this.#tls = checked.tls;
     this.#liveness = new Liveness({ ...checked, mode: 'ping' });
     this.setLevel({ interval: checked.minIntervalMs });
     this.#loop = new DialLoop(
@@ -95,13 +100,33 @@ export class ClientPool<S extends boolean = true> extends VisitPool<S> {
    * @throws InvalidOptionError as for the option `token`; then nothing has changed
    */
   async setToken(token: string | undefined): Promise<void> {
-    const keys = TokenRing.from(this.#options.checkToken(token));
+    const keys = TokenRing.from(this.checkToken(token));
     this.#keys = keys;
     const tokens = await keys;
     const { greeting, ...rules } = this.#rules ?? {};
     // Not the last one asked for, or the pool has yet to start, and does so with this one.
     if (this.#keys !== keys || greeting === undefined) return;
     this.#rules = { ...(rules as DialRules), greeting: { ...greeting, tokens } };
+    this.#loop.forgive();
+  }
+
+  /** @throws InvalidOptionError as for the option `token` @internal */
+  checkToken(token: string | undefined): Token[] {
+    return this.#options.checkToken(token);
+  }
+
+  /**
+   * Shows another certificate, or trusts other authorities, from the next dial on; what is connected stays. What is left
+   * out stays as it is, and so does the mode.
+   *
+   * @throws InvalidOptionError naming the `tls.…` option that cannot be used; then nothing has changed
+   */
+  setTls(renewal: ClientTlsRenewal): void {
+    const tls = { ...this.#tls, ...renewal };
+    const settings = clientTlsSettings(tls, this.#options.host);
+    this.#tls = tls;
+    if (this.#rules === undefined) return;
+    this.#rules = { ...this.#rules, tls: settings };
     this.#loop.forgive();
   }
 
@@ -134,7 +159,7 @@ export class ClientPool<S extends boolean = true> extends VisitPool<S> {
   async #start(): Promise<void> {
     const { to, proxy, host, tls, tokens, tunnel, opener, session, idFormat, keepAliveMs, handshakeTimeoutMs, clock } =
       this.#options;
-    const settings = clientTlsSettings(tls, host);
+    const settings = clientTlsSettings(this.#tls, host);
     const ring = await this.#latestKeys(tokens);
     const greeting = { tokens: ring, hello: { tunnel, client: this.client, agent: AGENT }, opener };
     this.#rules = {

@@ -16,9 +16,10 @@ import type { Breaker, BreakerLimits } from '../shared/resilience/breaker.ts';
 import { checkTokens } from '../shared/session/check-token.ts';
 import type { Session } from '../shared/session/session.ts';
 import type { Visit } from '../shared/session/visit.ts';
+import { checkClientTls, type ClientTlsOptions } from '../shared/tls/modes.ts';
 import type { TunnelPool } from '../shared/tunnel/tunnel.ts';
 import { checkVisitor, openOn, openSoon, type VisitorInfo, type VisitSource } from '../shared/tunnel/visit-pool.ts';
-import { ClientPool } from './client-pool.ts';
+import { ClientPool, type ClientTlsRenewal } from './client-pool.ts';
 import { type ClientPoolOptions, DEFAULT_TUNNEL } from './client-pool-options.ts';
 import type { Connect } from './dial.ts';
 import { KnownServer } from './known-server.ts';
@@ -70,6 +71,8 @@ export interface ServersEventMap {
 export class Servers extends Events<ServersEventMap> implements VisitSource, TunnelPool {
   readonly group: PoolGroup<Session, ClientPool>;
   readonly #options: ServersOptions;
+  /** What is proved to servers and shown to them now, also to those that are found later. */
+  #renewed: Pick<ServersOptions['pool'], 'token' | 'tls'> = {};
   /** What was given, in order: nodes, and names that stand for some. */
   readonly #places: readonly (NodeSpec | NameSpec)[];
   readonly #connects = new Map<string, Connect>();
@@ -157,6 +160,33 @@ export class Servers extends Events<ServersEventMap> implements VisitSource, Tun
     this.tell('poolClosed', {});
   }
 
+  /**
+   * Proves another token from the next dials on; what is connected stays. Resolves when the keys are made.
+   *
+   * @throws InvalidOptionError as for the option `token`; then nothing has changed
+   */
+  async setToken(token: string): Promise<void> {
+    // Who is found may be anywhere.
+    if (this.#discovery !== undefined) checkTokens(token, false);
+    // All of them first: one that refuses it leaves the others as they are.
+    for (const { pool } of this.#entries) pool.checkToken(token);
+    this.#renewed = { ...this.#renewed, token };
+    await Promise.all([...this.#entries].map(({ pool }) => pool.setToken(token)));
+  }
+
+  /**
+   * Shows another certificate, or trusts other authorities, from the next dials on; what is connected stays. What is
+   * left out stays as it is, and so does the mode.
+   *
+   * @throws InvalidOptionError naming the `tls.…` option that cannot be used; then nothing has changed
+   */
+  setTls(renewal: ClientTlsRenewal): void {
+    const tls: ClientTlsOptions = { mode: 1, ...this.#options.pool.tls, ...this.#renewed.tls, ...renewal };
+    checkClientTls(tls);
+    for (const { pool } of this.#entries) pool.setTls(renewal);
+    this.#renewed = { ...this.#renewed, tls };
+  }
+
   tryOpenVisit(visitor: VisitorInfo): Visit | undefined {
     checkVisitor(visitor);
     return this.#open(this.group.tryGetAny(), visitor);
@@ -200,6 +230,7 @@ export class Servers extends Events<ServersEventMap> implements VisitSource, Tun
     if (dial === undefined) throw new InvalidOptionError('dial', `${name} is no server`);
     const pool = new ClientPool({
       ...common,
+      ...this.#renewed,
       name: `${common.name ?? 'client'} ${name}`,
       dial,
       breaker,

@@ -5,6 +5,7 @@ import { TunnelClient } from '../../src/client/tunnel-client.ts';
 import { systemClock } from '../../src/shared/clock.ts';
 import type { NameResolver } from '../../src/shared/group/name-lookup.ts';
 import type { Visit } from '../../src/shared/session/visit.ts';
+import { testCertificates } from '../helpers/certificates.ts';
 import { manualClock } from '../helpers/clock.ts';
 import { a, startDns } from '../helpers/dns-server.ts';
 import { nextEvent, until } from '../helpers/events.ts';
@@ -239,4 +240,46 @@ test('the same server twice, and names that cannot be verified, are refused by n
   t.throws(() => serversOf(['srv:nothing']), { message: /^dial: "srv:nothing" is not a service/ });
   const pool = { tls: { mode: 2 }, token: TOKEN };
   t.throws(() => serversOf(['dns:tunnel.test:1'], { pool }), { message: /^tls\.hostname: is needed/ });
+});
+
+test('a token that is replaced is proved to servers that are found later, too; a bad one is refused by all', async (t) => {
+  const token = 'a newer token, long enough';
+  await using one = new ServerPool({ listen: '127.0.0.1:0', tls: { mode: 0 }, token: [TOKEN, token] });
+  await one.start();
+  const port = one.address?.port ?? 0;
+  await using two = new ServerPool({ listen: `127.0.0.2:${port}`, tls: { mode: 0 }, token });
+  await two.start();
+  const time = manualClock();
+  const ips = ['127.0.0.1'];
+  const servers = serversOf([`dns:tunnel.test:${port}`], { resolver: answering(ips), clock: time.clock });
+  await servers.start();
+  await until(() => one.idle > 0, 'the first is connected');
+  await t.throwsAsync(servers.setToken('short'), { message: /token: wants at least 16/ });
+  await servers.setToken(token);
+  ips.push('127.0.0.2');
+  await time.advance(6000);
+  await until(() => two.idle > 0, 'the second is connected');
+  servers.destroy();
+});
+
+test('authorities that are replaced are trusted with servers that are found later, too; what is none changes nothing', async (t) => {
+  const { authority, localhost, stranger } = await testCertificates();
+  const tls = { mode: 2, ca: stranger.cert, hostname: 'localhost' } as const;
+  await using server = new ServerPool({ listen: '127.0.0.1:0', tls: { mode: 2, ...localhost }, token: TOKEN });
+  await server.start();
+  const pool = { tls, token: TOKEN, minCapacity: 1 };
+  const ips: string[] = [];
+  const time = manualClock();
+  const servers = serversOf([`dns:tunnel.test:${server.address?.port}`], {
+    resolver: answering(ips),
+    clock: time.clock,
+    pool,
+  });
+  await servers.start();
+  t.throws(() => servers.setTls({ ca: 'nothing' }), { message: /tls\.ca/ });
+  servers.setTls({ ca: authority.cert });
+  ips.push('127.0.0.1');
+  await time.advance(60_000);
+  await until(() => server.idle > 0, 'it is trusted');
+  servers.destroy();
 });

@@ -21,7 +21,12 @@ interface Stop {
   readonly signal: NodeJS.Signals;
 }
 
-export type ToWorker = Setup | Peers | Stop;
+/** The first process to a worker: read the files again. */
+interface Reload {
+  readonly type: 'reload';
+}
+
+export type ToWorker = Setup | Peers | Stop | Reload;
 
 /** A worker to the first process: it waits for its setup. */
 interface Ready {

@@ -8,6 +8,8 @@ export class PrimaryLink {
   readonly stopped: Promise<void>;
   /** Where other workers take visitors, those that have a connection idle. */
   ports: readonly number[] = [];
+  /** Reads the files again. */
+  onReload: (() => void) | undefined;
 
   constructor() {
     let setUp: (setup: Setup) => void = () => {};
@@ -20,6 +22,7 @@ export class PrimaryLink {
     process.on('message', (message: ToWorker) => {
       if (message.type === 'setup') setUp(message);
       else if (message.type === 'peers') this.ports = message.ports;
+      else if (message.type === 'reload') this.onReload?.();
       else stop();
     });
     this.tell({ type: 'ready' });

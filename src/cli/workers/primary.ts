@@ -42,7 +42,7 @@ export async function runPrimary(settings: ServerSettings): Promise<ExitCode> {
   const primary = new Primary(settings, log);
   const stopped = untilStopped({
     stop: (signal) => primary.stop(signal),
-    reload: () => log.info('SIGHUP: there is no file to read again'),
+    reload: () => primary.reload(),
   });
   return Promise.race([primary.run(), stopped.then(() => ExitCode.clean)]);
 }
@@ -90,6 +90,11 @@ class Primary {
     for (const worker of running) send(worker, { type: 'stop', signal });
     await Promise.all(ends);
     this.#log.info('ended');
+  }
+
+  /** Has all workers read their files again; each says how it went. */
+  reload(): void {
+    for (const { worker } of this.#places) if (worker !== undefined) send(worker, { type: 'reload' });
   }
 
   #fork(place: Place): void {

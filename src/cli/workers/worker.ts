@@ -11,6 +11,7 @@ import { keepFreedMemory } from '../allocator.ts';
 import { ExitCode } from '../exit-codes.ts';
 import { makeLogger } from '../logging.ts';
 import { logServer } from '../pool-log.ts';
+import { type Again, reloader, renewServer } from '../reload.ts';
 import type { ServerSettings } from '../settings.ts';
 import type { Setup } from './messages.ts';
 import { Passing } from './passing.ts';
@@ -22,7 +23,12 @@ const LOOK_MS = 20;
 /** How long the others may take to hear that this worker takes no visitors any more, ms: a look and a round of theirs. */
 const FAREWELL_MS = 100;
 
-export async function runWorker(settings: ServerSettings, index: number, count: number): Promise<ExitCode> {
+export async function runWorker(
+  settings: ServerSettings,
+  again: Again<ServerSettings>,
+  index: number,
+  count: number,
+): Promise<ExitCode> {
   keepFreedMemory();
   const link = new PrimaryLink();
   const { material, secret: hex } = await link.setup;
@@ -41,6 +47,7 @@ export async function runWorker(settings: ServerSettings, index: number, count: 
   const server = new TunnelServer({ pool, ...settings.tunnel, reusePort, passOn });
   const log = (await makeLogger(settings)).child({ worker: index });
   logServer(server, log);
+  link.onReload = reloader(again, (renewed) => renewServer(server, renewed), log);
   const passed = new PassListener(secret, systemClock, (socket, visitor) => {
     if (pool.ready) server.welcome(socket, visitor);
     return pool.ready;

@@ -1,0 +1,72 @@
+/** SIGHUP: the files that the flags name are read again, and hold for who comes from then on. What is wrong changes nothing. */
+import type { Command } from 'commander';
+import type { TunnelClient } from '../client/tunnel-client.ts';
+import { checkServerPoolOptions } from '../server/server-pool-options.ts';
+import type { TunnelServer } from '../server/tunnel-server.ts';
+import { InvalidOptionError, reasonOf } from '../shared/errors.ts';
+import { visitorRules } from '../shared/tunnel/visitor-rules.ts';
+import type { Logger } from './logging.ts';
+import { explain } from './option-errors.ts';
+import type { ClientSettings, ServerSettings } from './settings.ts';
+
+/** The settings of a command, read anew. */
+export interface Again<S> {
+  read(): Promise<S>;
+  /** What is wrong, in the words of the flags. */
+  explain(error: unknown): string;
+}
+
+export function again<S>(command: Command, read: (command: Command) => Promise<S>): Again<S> {
+  return {
+    read: () => read(command),
+    explain: (error) => (error instanceof InvalidOptionError ? explain(error, command) : reasonOf(error)),
+  };
+}
+
+/** A function that reads the settings and applies them, one time after the other, and says how it went. */
+export function reloader<S extends { readonly warnings: readonly string[] }>(
+  again: Again<S>,
+  apply: (settings: S) => Promise<void>,
+  log: Logger,
+): () => void {
+  let last = Promise.resolve();
+  const reload = async (): Promise<void> => {
+    try {
+      const settings = await again.read();
+      await apply(settings);
+      for (const warning of settings.warnings) log.warn(warning);
+      log.info('reloaded: files are read again');
+    } catch (error) {
+      log.error(`reload: nothing has changed: ${again.explain(error)}`);
+    }
+  };
+  return () => {
+    last = last.then(reload);
+  };
+}
+
+/** Takes what files hold: certificate, authorities, tokens, allow list, rules for visitors. */
+export async function renewServer(server: TunnelServer, { pool, tunnel }: ServerSettings): Promise<void> {
+  // All of it first: the certificate is checked as it is taken, and the rest must not fail behind it.
+  checkServerPoolOptions(pool);
+  visitorRules(tunnel.visitors ?? {});
+  const { mode, cert, key, clientCa } = pool.tls ?? { mode: 1 };
+  if (mode !== 0) await server.pool.setTls(stated({ cert, key, clientCa }));
+  await server.pool.setTokens(pool.token);
+  server.pool.setAllow(pool.allow ?? []);
+  server.setVisitorRules(tunnel.visitors ?? {});
+}
+
+/** The same: certificate, authorities, token, rules for visitors. */
+export async function renewClient(client: TunnelClient, { pool, tunnel }: ClientSettings): Promise<void> {
+  visitorRules(tunnel.visitors ?? {});
+  const { mode, ca, cert, key } = pool.tls ?? { mode: 1 };
+  if (mode !== 0) client.servers.setTls(stated({ ca, cert, key }));
+  if (pool.token !== undefined) await client.servers.setToken(pool.token);
+  client.setVisitorRules(tunnel.visitors ?? {});
+}
+
+/** Without what is undefined. */
+function stated<T extends object>(values: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as never;
+}

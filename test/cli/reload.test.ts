@@ -1,0 +1,116 @@
+/** SIGHUP: tokens, lists and certificates are read again, and who is in notices nothing. */
+import { once } from 'node:events';
+import { writeFile } from 'node:fs/promises';
+import { connect } from 'node:net';
+import { connect as connectTls } from 'node:tls';
+import test from 'ava';
+import { startCli, textFile } from '../helpers/cli.ts';
+import { askSoon, clientArgs, ports, serverArgs } from '../helpers/cli-pair.ts';
+import { testCertificates } from '../helpers/certificates.ts';
+import type { Child } from '../helpers/child.ts';
+import { ask } from '../helpers/pair.ts';
+import { echo, startTarget } from '../helpers/targets.ts';
+
+const OLD = 'the old token, long enough';
+const NEW = 'the new token, long enough';
+
+/** How often a line stands in what was printed. */
+const count = (child: Child, pattern: RegExp): number => [...child.output.matchAll(new RegExp(pattern, 'g'))].length;
+
+/** Asks for a reload, and waits until it has been said how that went. */
+async function reload(child: Child, said = /reloaded|nothing has changed/): Promise<void> {
+  const before = count(child, said);
+  child.kill('SIGHUP');
+  await child.printed(new RegExp(`(?:${said.source})(?:[^]*?(?:${said.source})){${before}}`));
+}
+
+test.serial('a token is replaced without an outage: both hold, then the new one alone', async (t) => {
+  const [file, oldFile, newFile] = [await textFile(t, OLD), await textFile(t, OLD), await textFile(t, NEW)];
+  await using target = await startTarget(echo);
+  const at = await ports();
+  await using server = startCli(serverArgs(at, file));
+  await server.printed(/"listening"/);
+  await using first = startCli(clientArgs(at, target.port, oldFile));
+  t.is(await askSoon(at.visitors, 'old'), 'old');
+  await writeFile(file, `${NEW}\n${OLD}\n`);
+  await reload(server);
+  await using second = startCli(clientArgs(at, target.port, newFile));
+  await second.printed(/"warm"/);
+  await writeFile(file, NEW);
+  await reload(server);
+  await using late = startCli(clientArgs(at, target.port, oldFile));
+  t.is(await late.ended(), 3, late.output);
+  t.is(await askSoon(at.visitors, 'both are still in'), 'both are still in');
+  await writeFile(oldFile, NEW);
+  await reload(first);
+  t.notRegex(first.output + second.output, /"level":[456]0/);
+});
+
+test.serial('lists of visitors and clients are read from files again (2 workers)', async (t) => {
+  const [token, deny] = [await textFile(t, OLD), await textFile(t, '# nobody\n')];
+  await using target = await startTarget(echo);
+  const at = await ports();
+  await using server = startCli(serverArgs(at, token, '--workers', '2', '--visitor-deny', `@${deny}`));
+  await server.printed(/"listening"/);
+  await using client = startCli(clientArgs(at, target.port, token));
+  t.is(await askSoon(at.visitors, 'let in'), 'let in', client.output);
+  await writeFile(deny, '10.0.0.0/8\n127.0.0.1 # this machine\n');
+  server.kill('SIGHUP');
+  await server.printed(/reloaded[^]*reloaded/);
+  const denied = connect(at.visitors, '127.0.0.1');
+  const [error] = (await once(denied, 'error')) as [NodeJS.ErrnoException];
+  t.is(error.code, 'ECONNRESET');
+  await writeFile(deny, 'not an address\n');
+  server.kill('SIGHUP');
+  await server.printed(/--visitor-deny: .{0,2}not an address[^]*nothing has changed/);
+  const still = connect(at.visitors, '127.0.0.1');
+  await once(still, 'error');
+  await writeFile(deny, '');
+  server.kill('SIGHUP');
+  await server.printed(/(?:reloaded[^]*){4}/);
+  t.is(await askSoon(at.visitors, 'let in again'), 'let in again');
+});
+
+test.serial('a list of who may come in that has become empty lets nobody else in', async (t) => {
+  const [token, allow] = [await textFile(t, OLD), await textFile(t, '192.0.2.1\n')];
+  const at = await ports();
+  await using server = startCli(serverArgs(at, token, '--visitor-allow', `@${allow}`));
+  await server.printed(/"listening"/);
+  await writeFile(allow, '# all gone\n');
+  await reload(server);
+  t.regex(server.output, /nothing has changed: --visitor-allow: @\S+ names nobody/);
+  const visitor = connect(at.visitors, '127.0.0.1');
+  await once(visitor, 'error');
+});
+
+test.serial('case 20: a bad certificate changes nothing and is said; a good one is shown from then on', async (t) => {
+  const { authority, localhost, elsewhere } = await testCertificates();
+  const [token, ca] = [await textFile(t, OLD), await textFile(t, authority.cert)];
+  const [cert, key] = [await textFile(t, localhost.cert), await textFile(t, localhost.key)];
+  await using target = await startTarget(echo);
+  const at = await ports();
+  await using server = startCli(serverArgs(at, token, '--tls', '2', '--cert', cert, '--key', key));
+  await server.printed(/"listening"/);
+  const tls = ['--tls', '2', '--ca', ca, '--hostname', 'localhost'];
+  await using client = startCli(clientArgs(at, target.port, token, ...tls));
+  t.is(await askSoon(at.visitors, 'before'), 'before');
+  const shown = async (): Promise<string> => {
+    const socket = connectTls({ port: at.listen, host: '127.0.0.1', rejectUnauthorized: false });
+    await once(socket, 'secureConnect');
+    const { fingerprint256 } = socket.getPeerCertificate();
+    socket.destroy();
+    return fingerprint256;
+  };
+  const before = await shown();
+  await writeFile(cert, 'no certificate at all');
+  await reload(server);
+  t.regex(server.output, /nothing has changed: --cert and --key: .*no certificate in PEM form/);
+  t.is(await shown(), before);
+  const visitor = connect({ port: at.visitors, host: '127.0.0.1', allowHalfOpen: true });
+  t.is(await ask(visitor, 'after'), 'after');
+  await writeFile(cert, elsewhere.cert);
+  await writeFile(key, elsewhere.key);
+  await reload(server, /reloaded/);
+  t.not(await shown(), before);
+  t.is(client.process.exitCode, null);
+});
