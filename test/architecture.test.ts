@@ -50,6 +50,7 @@ const SOCKETS: Readonly<Record<string, readonly string[]>> = {
     'shared/tls/modes.ts',
     'shared/tls/exporter.ts',
   ],
+  'node:dgram': ['shared/tunnel/datagram-socket.ts'],
   'node:http': ['client/http-proxy.ts', 'shared/tunnel/health-check.ts'],
   'node:https': ['client/http-proxy.ts'],
   'node:net': [
@@ -63,7 +64,9 @@ const SOCKETS: Readonly<Record<string, readonly string[]>> = {
     'shared/net/address.ts',
     'shared/net/allow-list.ts',
     'shared/net/read-memory.ts',
+    'shared/tunnel/datagram-socket.ts',
     'shared/tunnel/target.ts',
+    'shared/tunnel/target-flow.ts',
     'shared/tunnel/visitor-listener.ts',
     'shared/tls/modes.ts',
     'shared/wire/fields.ts',

@@ -185,6 +185,11 @@ export const TUNNEL_SERVER_FLAGS = {
   openTimeoutMs: null,
   // Their rows are in target-flags.ts.
   targets: null,
+  // Their rows are in datagram-flags.ts.
+  protocol: null,
+  flowIdleTimeoutMs: null,
+  maxFlows: null,
+  maxFlowsPerAddress: null,
   // --workers decides.
   reusePort: null,
   passOn: null,
@@ -299,6 +304,11 @@ export const TUNNEL_CLIENT_FLAGS = {
   openTimeoutMs: null,
   // Their rows are in target-flags.ts.
   targets: null,
+  // Their rows are in datagram-flags.ts.
+  protocol: null,
+  flowIdleTimeoutMs: null,
+  maxFlows: null,
+  maxFlowsPerAddress: null,
   pool: null,
   clock: null,
 } as const satisfies Table<TunnelClientOptions>;

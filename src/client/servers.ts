@@ -14,10 +14,20 @@ import type { Lease } from '../shared/pool/lease.ts';
 import type { WaitOptions } from '../shared/pool/waiter.ts';
 import type { Breaker } from '../shared/resilience/breaker.ts';
 import { checkTokens } from '../shared/session/check-token.ts';
+import type { DatagramVisit } from '../shared/session/datagram-visit.ts';
 import type { Session } from '../shared/session/session.ts';
 import type { Visit } from '../shared/session/visit.ts';
 import type { TunnelPool } from '../shared/tunnel/tunnel.ts';
-import { checkVisitor, openOn, openSoon, type VisitorInfo, type VisitSource } from '../shared/tunnel/visit-pool.ts';
+import {
+  checkVisitor,
+  type DatagramListener,
+  type DatagramSource,
+  openDatagramsOn,
+  openOn,
+  openSoon,
+  type VisitorInfo,
+  type VisitSource,
+} from '../shared/tunnel/visit-pool.ts';
 import { ClientPool } from './client-pool.ts';
 import { type ClientPoolOptions, DEFAULT_TUNNEL } from './client-pool-options.ts';
 import type { Connect } from './dial.ts';
@@ -34,6 +44,8 @@ export interface ServersOptions {
   readonly strategy: StrategyName;
   /** What all pools have in common. */
   readonly pool: Omit<ClientPoolOptions<true>, 'dial' | 'breaker' | 'alone'>;
+  /** Serves the visits of datagrams that the servers open. */
+  readonly onDatagrams?: DatagramListener;
   readonly clock: Clock;
   /** Who looks names up. Default: `node:dns`. */
   readonly resolver?: NameResolver;
@@ -55,7 +67,7 @@ export interface ServersEventMap {
   fault: [{ readonly error: PooldError }];
 }
 
-export class Servers extends Events<ServersEventMap> implements VisitSource, TunnelPool {
+export class Servers extends Events<ServersEventMap> implements VisitSource, DatagramSource, TunnelPool {
   readonly group: PoolGroup<Session, ClientPool>;
   readonly #options: ServersOptions;
   readonly #connects = new Map<string, Connect>();
@@ -137,7 +149,29 @@ export class Servers extends Events<ServersEventMap> implements VisitSource, Tun
 
   async openVisit(visitor: VisitorInfo, options?: WaitOptions): Promise<Visit> {
     checkVisitor(visitor);
-    return await openSoon(() => this.group.getAny(options), this.#tunnel, visitor);
+    return await openSoon(
+      () => this.group.getAny(options),
+      (lease) => openOn(lease, this.#tunnel, visitor),
+    );
+  }
+
+  /** How many servers are connected. */
+  get ends(): number {
+    return this.entries.filter(({ pool }) => pool.idle + pool.inUse > 0).length;
+  }
+
+  tryOpenDatagrams(visitor: VisitorInfo): DatagramVisit | undefined {
+    checkVisitor(visitor);
+    const lease = this.group.tryGetAny();
+    return lease === undefined ? undefined : openDatagramsOn(lease, this.#tunnel, visitor);
+  }
+
+  async openDatagrams(visitor: VisitorInfo, options?: WaitOptions): Promise<DatagramVisit> {
+    checkVisitor(visitor);
+    return await openSoon(
+      () => this.group.getAny(options),
+      (lease) => openDatagramsOn(lease, this.#tunnel, visitor),
+    );
   }
 
   tryOpenElsewhere(visitor: VisitorInfo, visit: Visit): Visit | undefined {
@@ -171,6 +205,7 @@ export class Servers extends Events<ServersEventMap> implements VisitSource, Tun
       pool: new ClientPool({ ...this.#options.pool, dial, breaker, alone: () => this.#isWanted(entry) }),
     };
     const { pool } = entry;
+    pool.onDatagrams = this.#options.onDatagrams;
     this.#entries.add(entry);
     pool.on('connectionClosed', () => {
       // Nobody is left: whoever was held back is worth a try.

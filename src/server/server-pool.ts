@@ -8,6 +8,7 @@ import type { Reservation } from '../shared/pool/reservation.ts';
 import type { Greeted } from '../shared/session/greeting.ts';
 import { makeStrategy, type Strategy } from '../shared/policy/strategy.ts';
 import { LoadMeter } from '../shared/load-meter.ts';
+import type { DatagramVisit } from '../shared/session/datagram-visit.ts';
 import { Liveness } from '../shared/session/liveness.ts';
 import { Session } from '../shared/session/session.ts';
 import { TokenRing } from '../shared/session/token-ring.ts';
@@ -165,6 +166,7 @@ export class ServerPool<S extends boolean = true> extends VisitPool<S> {
   #onGreeted({ id, socket, remote, startedAt }: Arrival, greeted: Greeted, decoder: FrameDecoder): void {
     const owner = {
       onVisit: (visit: Visit, served: Session) => this.serve(visit, served),
+      onDatagrams: (visit: DatagramVisit, served: Session) => this.serve(visit, served),
       onFault: (error: Error) => this.#onFault(error, remote),
       onEnd: (ended: Session, reason: CloseReason) => {
         this.#demand.delete(ended);

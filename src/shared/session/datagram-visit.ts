@@ -85,6 +85,11 @@ export class DatagramVisit implements CarriedVisit {
     return this.#carrier?.draining !== false;
   }
 
+  /** Whether the other side has accepted, or this side has. */
+  get established(): boolean {
+    return this.#carrier?.established === true;
+  }
+
   /** Flows that are open. */
   get flows(): number {
     return this.#flows.size;

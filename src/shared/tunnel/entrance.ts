@@ -6,7 +6,7 @@ import { formatAddress, type HostAddress, isWildcard, localOf, remoteOf } from '
 import type { RelayEnd } from '../relay/relay.ts';
 import { StallWatch } from '../relay/stall-watch.ts';
 import { Crowd } from './crowd.ts';
-import type { Tunnel } from './tunnel.ts';
+import type { Tunnel, TunnelEntrance } from './tunnel.ts';
 import type { VisitorInfo, VisitSource } from './visit-pool.ts';
 import { Visitor, type VisitorOwner } from './visitor.ts';
 import { VisitorListener } from './visitor-listener.ts';
@@ -22,7 +22,7 @@ export interface EntranceOptions {
   readonly passOn?: ((socket: Socket, visitor: VisitorInfo) => boolean) | undefined;
 }
 
-export class Entrance implements VisitorOwner {
+export class Entrance implements TunnelEntrance, VisitorOwner {
   readonly #options: EntranceOptions;
   readonly #source: VisitSource;
   readonly #tunnel: Tunnel;
