@@ -15,6 +15,7 @@ import {
   TUNNEL_SERVER_FLAGS,
   WORKERS,
 } from './flags.ts';
+import { DATAGRAM_FLAGS } from './datagram-flags.ts';
 import { explain } from './option-errors.ts';
 import { clientSettings, serverSettings } from './settings.ts';
 import { TARGETS_FLAGS } from './target-flags.ts';
@@ -28,6 +29,7 @@ Examples:
   $ poold server --listen 0.0.0.0:7000 --public 0.0.0.0:8080 --token-file token.txt
   $ poold server --listen 0.0.0.0:7000 --public 0.0.0.0:443 --token-file token.txt --tls 2 --cert cert.pem --key key.pem
   $ poold server --listen 0.0.0.0:7000 --flow forward --target 10.0.0.5:5432 --token-file token.txt
+  $ poold server --listen 0.0.0.0:7000 --protocol udp --public 0.0.0.0:53 --token-file token.txt
 
 Every flag can be set in the environment: --keep-alive 10s is POOLD_KEEP_ALIVE=10s.`;
 
@@ -37,6 +39,7 @@ Examples:
   $ poold client --server example.org:7000 --target unix:/run/app.sock --token-file token.txt --min 32 --max 256
   $ poold client --server example.org:7000 --target 3000,3001 --target-check http:/healthz --token-file token.txt
   $ poold client --server example.org:7000 --flow forward --local 127.0.0.1:5432 --token-file token.txt
+  $ poold client --server example.org:7000 --protocol udp --target 10.0.0.5:53 --token-file token.txt
 
 Every flag can be set in the environment: --keep-alive 10s is POOLD_KEEP_ALIVE=10s.`;
 
@@ -77,7 +80,16 @@ export async function main(argv: readonly string[]): Promise<ExitCode> {
     });
   addFlags(
     server,
-    [SERVER_POOL_FLAGS, { FLOW }, TUNNEL_SERVER_FLAGS, TARGETS_FLAGS, SERVER_TLS_FLAGS, COMMON_FLAGS, { WORKERS }],
+    [
+      SERVER_POOL_FLAGS,
+      { FLOW },
+      TUNNEL_SERVER_FLAGS,
+      DATAGRAM_FLAGS,
+      TARGETS_FLAGS,
+      SERVER_TLS_FLAGS,
+      COMMON_FLAGS,
+      { WORKERS },
+    ],
     ['listen'],
   );
   const client = program
@@ -95,6 +107,7 @@ export async function main(argv: readonly string[]): Promise<ExitCode> {
     CLIENT_POOL_FLAGS,
     { FLOW },
     TUNNEL_CLIENT_FLAGS,
+    DATAGRAM_FLAGS,
     TARGETS_FLAGS,
     CLIENT_TLS_FLAGS,
     COMMON_FLAGS,

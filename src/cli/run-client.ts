@@ -21,7 +21,7 @@ export async function runClient(settings: ClientSettings): Promise<ExitCode> {
     async stop(signal) {
       log.info({ signal, visits: client.visits }, 'ending: no new visits');
       await client.close({ graceMs: settings.gracePeriodMs });
-      log.info('ended');
+      log.info({ datagrams: client.datagramStats() }, 'ended');
     },
     reload: () => log.info('SIGHUP: there is no file to read again'),
   });

@@ -20,7 +20,7 @@ export async function runServer(settings: ServerSettings): Promise<ExitCode> {
     async stop(signal) {
       log.info({ signal, visits: server.visits }, 'ending: no new visitors');
       await server.close({ graceMs: settings.gracePeriodMs });
-      log.info('ended');
+      log.info({ datagrams: server.datagramStats() }, 'ended');
     },
     reload: () => log.info('SIGHUP: there is no file to read again'),
   });
