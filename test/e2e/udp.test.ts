@@ -200,6 +200,28 @@ test('a target by name is looked up, and one whose name is unknown costs datagra
   t.is(lost.client.pool.state, 'ready');
 });
 
+test('a target that the system has no way to costs datagrams and nothing else', async (t) => {
+  // Broadcasts want a permission that the sockets do not have.
+  await using pair = await startUdpPair({ target: 1, tunnelClient: { target: '255.255.255.255:9' } });
+  await using visitor = await startVisitor(pair.port);
+  visitor.send('lost');
+  await until(() => pair.stats().exit.flowsTotal === 1 && pair.stats().exit.flows === 0, 'the flow has ended');
+  await until(() => pair.stats().entrance.flows === 0, 'the entrance has heard');
+  visitor.send('lost, too');
+  await until(() => pair.stats().exit.flowsTotal === 2 && pair.stats().exit.flows === 0, 'the next one has, too');
+  t.is(pair.server.pool.state, 'ready');
+  t.deepEqual([pair.server.pool.errorCount, pair.client.pool.errorCount], [0, 0]);
+});
+
+test('a place that is taken is said at the start', async (t) => {
+  await using service = await startUdp();
+  const pool = { dial: '127.0.0.1:1', token: TOKEN };
+  const client = new TunnelClient({ pool, protocol: 'udp', local: `127.0.0.1:${service.port}` });
+  await t.throwsAsync(client.start(), { code: 'POOLD_ERR_DIAL', message: /cannot take datagrams at 127\.0\.0\.1/ });
+  const named = new TunnelClient({ pool, protocol: 'udp', local: 'nowhere.invalid:53' });
+  await t.throwsAsync(named.start(), { code: 'POOLD_ERR_DIAL', message: /cannot take datagrams at nowhere\.invalid/ });
+});
+
 /** Another client of a pair's server. */
 async function startClient(pair: UdpPair, target: number): Promise<TunnelClient> {
   const { client: tls } = await tlsOptions(0);

@@ -151,6 +151,11 @@ export class DatagramEntrance implements TunnelEntrance, CarriersOwner {
   }
 
   #receive(datagram: Buffer, { address, port }: RemoteInfo): void {
+    // Forged: nothing can be sent there, and Node says so by an exception.
+    if (port === 0) {
+      this.#counts.dropped.visitor += 1;
+      return;
+    }
     let flow = this.#flows.get(address, port);
     if (flow === undefined) {
       if (this.#shut) {

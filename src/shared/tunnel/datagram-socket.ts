@@ -1,6 +1,7 @@
 /** UDP sockets, at the edge: one that visitors send to, and one for each flow to a target. */
 import { createSocket, type Socket, type SocketOptions } from 'node:dgram';
 import { lookup as lookUp } from 'node:dns/promises';
+import { once } from 'node:events';
 import { isIP } from 'node:net';
 import { DialError, reasonOf } from '../errors.ts';
 import { formatAddress, type HostAddress } from '../net/address.ts';
@@ -28,18 +29,18 @@ export async function numberOf(host: string): Promise<string> {
  * @throws DialError when it cannot
  */
 export async function bindDatagrams(address: HostAddress, reusePort: boolean): Promise<Socket> {
+  let socket: Socket | undefined;
   try {
     const host = await numberOf(address.host);
-    const socket = create(host, reusePort);
-    await new Promise<void>((resolve, reject) => {
-      socket.once('error', reject).once('listening', resolve);
-      // `exclusive`: in a process of node:cluster, not a socket of all.
-      socket.bind({ address: host, port: address.port, exclusive: true });
-    });
-    socket.removeAllListeners('error');
+    socket = create(host, reusePort);
+    const listening = once(socket, 'listening');
+    // `exclusive`: in a process of node:cluster, not a socket of all.
+    socket.bind({ address: host, port: address.port, exclusive: true });
+    await listening;
     widen(socket);
     return socket;
   } catch (cause) {
+    socket?.close();
     const what = `cannot take datagrams at ${formatAddress(address)}: ${reasonOf(cause)}`;
     throw new DialError('connect', what, { cause });
   }
@@ -54,16 +55,18 @@ export async function bindDatagrams(address: HostAddress, reusePort: boolean): P
 export function connectDatagrams(host: string, port: number): Socket {
   const socket = create(host, false);
   let failure: Error | undefined;
-  const failed = (error: Error): void => void (failure ??= error);
-  socket.on('error', failed);
+  // Kept: what is wrong with a connect is told later.
+  socket.on('error', (error) => (failure ??= error));
   socket.bind({ port: 0, exclusive: true });
-  if (failure === undefined) socket.connect(port, host);
-  if (failure !== undefined) {
+  try {
+    if (failure === undefined) socket.connect(port, host);
+    // Throws unless it is connected.
+    socket.remoteAddress();
+    return socket;
+  } catch (error) {
     socket.close();
-    throw failure;
+    throw failure ?? error;
   }
-  socket.off('error', failed);
-  return socket;
 }
 
 /** Whether a socket has too much on its way already: what comes now is dropped. */
