@@ -12,6 +12,7 @@ import { type Goal, isMet, type Row, type RowResult } from './row.ts';
 import { bulkRow } from './rows/bulk.ts';
 import { burstRow } from './rows/burst.ts';
 import { coreRow } from './rows/core.ts';
+import { datagramsRow } from './rows/datagrams.ts';
 import { idleRow } from './rows/idle.ts';
 import { longPathRow } from './rows/long-path.ts';
 import { visitRow } from './rows/visit.ts';
@@ -26,6 +27,7 @@ const ROWS: Readonly<Record<string, Row>> = {
   'warm-up': warmUpRow,
   'long-path': longPathRow,
   workers: workersRow,
+  datagrams: datagramsRow,
   core: coreRow,
 };
 

@@ -197,6 +197,11 @@ export const TUNNEL_SERVER_FLAGS = {
   // Their rows are in target-flags.ts and visitor-flags.ts.
   targets: null,
   visitors: null,
+  // Their rows are in datagram-flags.ts.
+  protocol: null,
+  flowIdleTimeoutMs: null,
+  maxFlows: null,
+  maxFlowsPerAddress: null,
   // --workers decides.
   reusePort: null,
   passOn: null,
@@ -320,6 +325,11 @@ export const TUNNEL_CLIENT_FLAGS = {
   visitors: null,
   // The library's own.
   group: null,
+  // Their rows are in datagram-flags.ts.
+  protocol: null,
+  flowIdleTimeoutMs: null,
+  maxFlows: null,
+  maxFlowsPerAddress: null,
   pool: null,
   clock: null,
 } as const satisfies Table<TunnelClientOptions>;

@@ -1,6 +1,7 @@
 /** Which flags belong to which flow: the one place that says so. */
 import type { Command } from 'commander';
 import { ConfigError } from '../shared/errors.ts';
+import { DATAGRAM_FLAGS } from './datagram-flags.ts';
 import { attributeOf, type Flag, isTyped, nameOf, valueOf } from './flag.ts';
 import { CLIENT_POOL_FLAGS, FLOW, SERVER_POOL_FLAGS, TUNNEL_CLIENT_FLAGS, TUNNEL_SERVER_FLAGS } from './flags.ts';
 import { TARGETS_FLAGS } from './target-flags.ts';
@@ -12,7 +13,7 @@ type Flow = 'reverse' | 'forward';
 const TARGETS = Object.values(TARGETS_FLAGS).filter((flag) => flag !== null);
 
 /** About visitors: for whichever side they come in at. */
-const VISITORS = Object.values(VISITORS_FLAGS);
+const VISITORS = [...Object.values(VISITORS_FLAGS), DATAGRAM_FLAGS.maxFlowsPerAddress];
 
 /** Flags that the other flow has no use for, by command. The first of each is where that flow begins or ends: a must. */
 const FLAGS_OF: Readonly<Record<'server' | 'client', Readonly<Record<Flow, readonly [Flag, ...Flag[]]>>>> = {

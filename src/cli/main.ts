@@ -16,6 +16,7 @@ import {
   TUNNEL_SERVER_FLAGS,
   WORKERS,
 } from './flags.ts';
+import { DATAGRAM_FLAGS } from './datagram-flags.ts';
 import { explain } from './option-errors.ts';
 import { again } from './reload.ts';
 import { clientSettings, serverSettings } from './settings.ts';
@@ -31,6 +32,7 @@ Examples:
   $ poold server --listen 0.0.0.0:7000 --public 0.0.0.0:8080 --token-file token.txt
   $ poold server --listen 0.0.0.0:7000 --public 0.0.0.0:443 --token-file token.txt --tls 2 --cert cert.pem --key key.pem
   $ poold server --listen 0.0.0.0:7000 --flow forward --target 10.0.0.5:5432 --token-file token.txt
+  $ poold server --listen 0.0.0.0:7000 --protocol udp --public 0.0.0.0:53 --token-file token.txt
 
 Every flag can be set in the environment: --keep-alive 10s is POOLD_KEEP_ALIVE=10s.`;
 
@@ -40,6 +42,7 @@ Examples:
   $ poold client --server example.org:7000 --target unix:/run/app.sock --token-file token.txt --min 32 --max 256
   $ poold client --server example.org:7000 --target 3000,3001 --target-check http:/healthz --token-file token.txt
   $ poold client --server example.org:7000 --flow forward --local 127.0.0.1:5432 --token-file token.txt
+  $ poold client --server example.org:7000 --protocol udp --target 10.0.0.5:53 --token-file token.txt
 
 Every flag can be set in the environment: --keep-alive 10s is POOLD_KEEP_ALIVE=10s.`;
 
@@ -94,6 +97,7 @@ export async function main(argv: readonly string[]): Promise<ExitCode> {
       { FLOW },
       TUNNEL_SERVER_FLAGS,
       VISITORS_FLAGS,
+      DATAGRAM_FLAGS,
       TARGETS_FLAGS,
       SERVER_TLS_FLAGS,
       COMMON_FLAGS,
@@ -117,6 +121,7 @@ export async function main(argv: readonly string[]): Promise<ExitCode> {
     { FLOW },
     TUNNEL_CLIENT_FLAGS,
     VISITORS_FLAGS,
+    DATAGRAM_FLAGS,
     TARGETS_FLAGS,
     CLIENT_TLS_FLAGS,
     COMMON_FLAGS,

@@ -1,6 +1,7 @@
 /** The library's complaints about its options, in the words of whoever gave them: flags and variables. */
 import type { Command } from 'commander';
 import type { InvalidOptionError } from '../shared/errors.ts';
+import { DATAGRAM_FLAGS } from './datagram-flags.ts';
 import { type Flag, nameOf } from './flag.ts';
 import {
   CLIENT_POOL_FLAGS,
@@ -41,5 +42,6 @@ function flagOf(option: string, command: Command): Flag | undefined {
   if (head === 'visitors') return visitors[tail.split('.', 1)[0] ?? ''] ?? undefined;
   const pool: Rows = isServer ? SERVER_POOL_FLAGS : CLIENT_POOL_FLAGS;
   const tunnel: Rows = isServer ? TUNNEL_SERVER_FLAGS : TUNNEL_CLIENT_FLAGS;
-  return pool[head] ?? tunnel[head] ?? visitors[head] ?? undefined;
+  const datagrams: Rows = DATAGRAM_FLAGS;
+  return pool[head] ?? tunnel[head] ?? visitors[head] ?? datagrams[head] ?? undefined;
 }

@@ -152,6 +152,10 @@ function logVisits(tunnel: TunnelServer | TunnelClient, log: Logger): void {
   logRefusals(tunnel, log);
   tunnel.on('fault', ({ error }) => log.error({ code: error.code }, error.message));
   if (!log.isLevelEnabled('debug')) return;
+  tunnel.on('flowOpened', ({ remote }) => log.debug({ remote }, 'flow opened'));
+  tunnel.on('flowClosed', ({ durationMs, ...flow }) => {
+    log.debug({ ...flow, durationMs: Math.round(durationMs) }, 'flow closed');
+  });
   tunnel.on('visitOpened', ({ remote, id, waitedMs }) => {
     log.debug({ remote, id, waitedMs: Math.round(waitedMs) }, 'visit opened');
   });

@@ -22,7 +22,7 @@ export async function runClient(settings: ClientSettings, again: Again<ClientSet
     async stop(signal) {
       log.info({ signal, visits: client.visits }, 'ending: no new visits');
       await client.close({ graceMs: settings.gracePeriodMs });
-      log.info('ended');
+      log.info({ datagrams: client.datagramStats() }, 'ended');
     },
     reload: reloader(again, (renewed) => renewClient(client, renewed), log),
   });

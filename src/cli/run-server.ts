@@ -21,7 +21,7 @@ export async function runServer(settings: ServerSettings, again: Again<ServerSet
     async stop(signal) {
       log.info({ signal, visits: server.visits }, 'ending: no new visitors');
       await server.close({ graceMs: settings.gracePeriodMs });
-      log.info('ended');
+      log.info({ datagrams: server.datagramStats() }, 'ended');
     },
     reload: reloader(again, (renewed) => renewServer(server, renewed), log),
   });

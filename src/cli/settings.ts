@@ -8,6 +8,7 @@ import type { TunnelServerOptions } from '../server/tunnel-server.ts';
 import { ConfigError, reasonOf } from '../shared/errors.ts';
 import { fileMaterial } from '../shared/tls/material.ts';
 import type { TlsUse } from '../shared/tls/pem.ts';
+import { DATAGRAM_FLAGS } from './datagram-flags.ts';
 import { type Flag, isTyped, nameOf, valueOf } from './flag.ts';
 import {
   CLIENT_POOL_FLAGS,
@@ -25,6 +26,7 @@ import { flowOf } from './flow.ts';
 import type { Patience } from './giving-up.ts';
 import { TARGETS_FLAGS } from './target-flags.ts';
 import { VISITORS_FLAGS } from './visitor-flags.ts';
+import { canSharePort } from './workers/shared-port.ts';
 
 /** What both commands have beside the library's options. */
 interface CommonSettings {
@@ -69,6 +71,7 @@ export async function serverSettings(command: Command): Promise<ServerSettings> 
   } as unknown as ServerPoolOptions<true>;
   const tunnel = tunnelValues(command, TUNNEL_SERVER_FLAGS, pool) as unknown as ServerSettings['tunnel'];
   const workers = (valueOf(WORKERS, command) as number | undefined) ?? 1;
+  if (workers > 1) checkSharedPort(command, tunnel);
   return { ...common, workers, pool, tunnel, warnings: [...common.warnings, ...plainWarning(tls, tokens)] };
 }
 
@@ -99,7 +102,21 @@ export async function clientSettings(command: Command): Promise<ClientSettings> 
   return { ...common, ...patience, pool, tunnel, secretOnCommandLine, warnings };
 }
 
-/** The values of a tunnel's own flags, those about its targets and its visitors, and of the one that it shares with its pool. */
+/**
+ * Visitors' datagrams need a port of which each process has a queue of its own: with a common one any process would read
+ * any visitor's, and the target would see one visitor come from many ports.
+ *
+ * @throws ConfigError where there is none
+ */
+function checkSharedPort(command: Command, tunnel: ServerSettings['tunnel']): void {
+  if (tunnel.protocol !== 'udp' || tunnel.public === undefined || canSharePort(tunnel.public)) return;
+  throw new ConfigError(
+    `${nameOf(WORKERS, command)}: several processes take datagrams at one ${nameOf(TUNNEL_SERVER_FLAGS.public, command)} ` +
+      'only with Node 22.12 or later, and at a port that is not 0; use --workers 1',
+  );
+}
+
+/** The values of a tunnel's own flags, those about datagrams, targets and visitors, and of the one that it shares with its pool. */
 function tunnelValues(
   command: Command,
   table: Readonly<Record<string, Flag | null>>,
@@ -109,6 +126,7 @@ function tunnelValues(
   const visitors = pick(command, VISITORS_FLAGS);
   return {
     ...pick(command, table),
+    ...pick(command, DATAGRAM_FLAGS),
     ...(Object.keys(targets).length === 0 ? {} : { targets }),
     ...(Object.keys(visitors).length === 0 ? {} : { visitors }),
     ...(stallTimeoutMs === undefined ? {} : { stallTimeoutMs }),

@@ -8,6 +8,7 @@ import type { PutOptions, Reservation } from '../shared/pool/reservation.ts';
 import type { Greeted } from '../shared/session/greeting.ts';
 import { unevenness } from '../shared/policy/even.ts';
 import { LoadMeter } from '../shared/load-meter.ts';
+import type { DatagramVisit } from '../shared/session/datagram-visit.ts';
 import { Liveness } from '../shared/session/liveness.ts';
 import { Session } from '../shared/session/session.ts';
 import { type Token, TokenRing } from '../shared/session/token-ring.ts';
@@ -247,6 +248,7 @@ export class ClientPool<S extends boolean = true> extends VisitPool<S> {
     if (maxConnections < this.max) this.setLevel({ max: maxConnections });
     const owner = {
       onVisit: (visit: Visit, session: Session) => this.serve(visit, session),
+      onDatagrams: (visit: DatagramVisit, session: Session) => this.serve(visit, session),
       onDemand: (count: number) => this.#loop.demand(count),
       onFault: (error: Error) => this.#onFault(error),
       onEnd: (session: Session, reason: CloseReason) => {

@@ -14,11 +14,21 @@ import type { Lease } from '../shared/pool/lease.ts';
 import type { WaitOptions } from '../shared/pool/waiter.ts';
 import type { Breaker, BreakerLimits } from '../shared/resilience/breaker.ts';
 import { checkTokens } from '../shared/session/check-token.ts';
+import type { DatagramVisit } from '../shared/session/datagram-visit.ts';
 import type { Session } from '../shared/session/session.ts';
 import type { Visit } from '../shared/session/visit.ts';
 import { checkClientTls, type ClientTlsOptions } from '../shared/tls/modes.ts';
 import type { TunnelPool } from '../shared/tunnel/tunnel.ts';
-import { checkVisitor, openOn, openSoon, type VisitorInfo, type VisitSource } from '../shared/tunnel/visit-pool.ts';
+import {
+  checkVisitor,
+  type DatagramListener,
+  type DatagramSource,
+  openDatagramsOn,
+  openOn,
+  openSoon,
+  type VisitorInfo,
+  type VisitSource,
+} from '../shared/tunnel/visit-pool.ts';
 import { ClientPool, type ClientTlsRenewal } from './client-pool.ts';
 import { type ClientPoolOptions, DEFAULT_TUNNEL } from './client-pool-options.ts';
 import type { Connect } from './dial.ts';
@@ -47,6 +57,8 @@ export interface ServersOptions extends ServerGroupOptions {
   readonly strategy: StrategyName;
   /** What all pools have in common; the name of each begins with theirs, and ends with its server. */
   readonly pool: Omit<ClientPoolOptions<true>, 'dial' | 'breaker' | 'alone' | 'sharedBy'>;
+  /** Serves the visits of datagrams that the servers open. */
+  readonly onDatagrams?: DatagramListener;
   readonly clock: Clock;
 }
 
@@ -68,7 +80,7 @@ export interface ServersEventMap {
   recovered: [{ readonly spec: string }];
 }
 
-export class Servers extends Events<ServersEventMap> implements VisitSource, TunnelPool {
+export class Servers extends Events<ServersEventMap> implements VisitSource, DatagramSource, TunnelPool {
   readonly group: PoolGroup<Session, ClientPool>;
   readonly #options: ServersOptions;
   /** What is proved to servers and shown to them now, also to those that are found later. */
@@ -194,7 +206,29 @@ export class Servers extends Events<ServersEventMap> implements VisitSource, Tun
 
   async openVisit(visitor: VisitorInfo, options?: WaitOptions): Promise<Visit> {
     checkVisitor(visitor);
-    return await openSoon(() => this.group.getAny(options), this.#tunnel, visitor);
+    return await openSoon(
+      () => this.group.getAny(options),
+      (lease) => openOn(lease, this.#tunnel, visitor),
+    );
+  }
+
+  /** How many servers are connected. */
+  get ends(): number {
+    return this.entries.filter(({ pool }) => pool.idle + pool.inUse > 0).length;
+  }
+
+  tryOpenDatagrams(visitor: VisitorInfo): DatagramVisit | undefined {
+    checkVisitor(visitor);
+    const lease = this.group.tryGetAny();
+    return lease === undefined ? undefined : openDatagramsOn(lease, this.#tunnel, visitor);
+  }
+
+  async openDatagrams(visitor: VisitorInfo, options?: WaitOptions): Promise<DatagramVisit> {
+    checkVisitor(visitor);
+    return await openSoon(
+      () => this.group.getAny(options),
+      (lease) => openDatagramsOn(lease, this.#tunnel, visitor),
+    );
   }
 
   /** At another server, if one is connected. */
@@ -202,7 +236,10 @@ export class Servers extends Events<ServersEventMap> implements VisitSource, Tun
     const refused = this.entries.find(({ pool }) => pool.client === visit.client);
     if (!this.entries.some((entry) => entry !== refused && entry.pool.idle + entry.pool.inUse > 0)) return undefined;
     const filter = refused === undefined ? options : { ...options, not: refused.server };
-    return openSoon(() => this.group.getAny(filter), this.#tunnel, visitor);
+    return openSoon(
+      () => this.group.getAny(filter),
+      (lease) => openOn(lease, this.#tunnel, visitor),
+    );
   }
 
   get #tunnel(): string {
@@ -237,6 +274,7 @@ export class Servers extends Events<ServersEventMap> implements VisitSource, Tun
       alone: () => this.#isWanted(entry),
       sharedBy: () => this.group.fit,
     });
+    pool.onDatagrams = this.#options.onDatagrams;
     const entry = new KnownServer(name, pool, {
       onConnected: ({ server }) => this.group.recheck(server),
       onLoss: (lost) => this.#lost(lost),

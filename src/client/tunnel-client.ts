@@ -7,9 +7,12 @@ import { checkOptions, instance, milliseconds } from '../shared/options.ts';
 import type { NameResolver } from '../shared/group/name-lookup.ts';
 import { STRATEGIES, type StrategyName } from '../shared/policy/strategy.ts';
 import { breakerLimitsSchema } from '../shared/resilience/breaker.ts';
+import { DatagramEntrance } from '../shared/tunnel/datagram-entrance.ts';
+import { DatagramExit } from '../shared/tunnel/datagram-exit.ts';
+import { checkProtocol } from '../shared/tunnel/datagram-options.ts';
 import { Entrance } from '../shared/tunnel/entrance.ts';
 import { Exit } from '../shared/tunnel/exit.ts';
-import type { VisitListener } from '../shared/tunnel/visit-pool.ts';
+import type { DatagramListener, VisitListener } from '../shared/tunnel/visit-pool.ts';
 import { Tunnel } from '../shared/tunnel/tunnel.ts';
 import {
   exitTargets,
@@ -67,20 +70,26 @@ export class TunnelClient extends Tunnel {
   /** @throws InvalidOptionError naming the option */
   constructor(options: TunnelClientOptions) {
     const checked = checkOptions(schema, options);
-    const { clock, stallTimeoutMs, target, local } = checked;
+    const { clock, stallTimeoutMs, target, local, protocol } = checked;
     if ((target === undefined) === (local === undefined)) {
       throw new InvalidOptionError(
         'target',
         'wants exactly one of target (a reverse tunnel) and local (a forward one)',
       );
     }
+    checkProtocol(options, target === undefined);
     const opener = target === undefined ? 'client' : 'server';
     const { dial, ...pool } = checked.pool;
     let onVisit: VisitListener | undefined;
+    let onDatagrams: DatagramListener | undefined;
+    // Only what is served here: the pools refuse the rest.
+    const tcp: { onVisit?: VisitListener } = { onVisit: (visit, session) => onVisit?.(visit, session) };
+    const udp: { onDatagrams?: DatagramListener } = { onDatagrams: (visit, session) => onDatagrams?.(visit, session) };
     const servers = new Servers({
       servers: Array.isArray(dial) ? (dial as ServerOption[]) : [dial as ServerOption],
       strategy: checked.serverStrategy,
-      pool: { clock, stallTimeoutMs, ...pool, opener, onVisit: (visit, session) => onVisit?.(visit, session) },
+      pool: { clock, stallTimeoutMs, ...pool, opener, ...(protocol === 'tcp' ? tcp : {}) },
+      ...(protocol === 'udp' ? udp : {}),
       clock,
       ...checked.group,
     });
@@ -89,10 +98,17 @@ export class TunnelClient extends Tunnel {
     if (target === undefined) {
       refuseTargets(options.targets);
       const listen = listenOption('local', local as string | HostAddress);
-      this.entrance = new Entrance({ ...checked, listen, reusePort: false }, servers, this);
+      const entrance = { ...checked, listen, reusePort: false };
+      if (protocol === 'udp') this.entrance = new DatagramEntrance(entrance, servers, this);
+      else this.entrance = new Entrance(entrance, servers, this);
+    } else if (protocol === 'udp') {
+      refuseVisitors(options.visitors);
+      const exit = new DatagramExit({ ...checked, ...exitTargets(target, checked.targets, protocol) }, this);
+      this.exit = exit;
+      onDatagrams = (visit) => exit.serve(visit);
     } else {
       refuseVisitors(options.visitors);
-      const exit = new Exit({ ...checked, ...exitTargets(target, checked.targets) }, this);
+      const exit = new Exit({ ...checked, ...exitTargets(target, checked.targets, protocol) }, this);
       this.exit = exit;
       onVisit = (visit) => exit.serve(visit);
     }

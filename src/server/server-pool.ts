@@ -9,6 +9,7 @@ import type { WaitOptions } from '../shared/pool/waiter.ts';
 import type { Greeted } from '../shared/session/greeting.ts';
 import { makeStrategy, type Strategy } from '../shared/policy/strategy.ts';
 import { LoadMeter } from '../shared/load-meter.ts';
+import type { DatagramVisit } from '../shared/session/datagram-visit.ts';
 import { Liveness } from '../shared/session/liveness.ts';
 import { Session } from '../shared/session/session.ts';
 import type { Visit } from '../shared/session/visit.ts';
@@ -194,6 +195,7 @@ export class ServerPool<S extends boolean = true> extends VisitPool<S> {
   #onGreeted({ id, socket, remote, startedAt }: Arrival, greeted: Greeted, decoder: FrameDecoder): void {
     const owner = {
       onVisit: (visit: Visit, served: Session) => this.serve(visit, served),
+      onDatagrams: (visit: DatagramVisit, served: Session) => this.serve(visit, served),
       onFault: (error: Error) => this.#onFault(error, remote),
       onEnd: (ended: Session, reason: CloseReason) => {
         this.#demand.delete(ended);

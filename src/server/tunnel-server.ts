@@ -5,6 +5,9 @@ import { InvalidOptionError } from '../shared/errors.ts';
 import type { HostAddress } from '../shared/net/address.ts';
 import { listenOption } from '../shared/net/address-option.ts';
 import { checkOptions, instance } from '../shared/options.ts';
+import { DatagramEntrance } from '../shared/tunnel/datagram-entrance.ts';
+import { DatagramExit } from '../shared/tunnel/datagram-exit.ts';
+import { checkProtocol } from '../shared/tunnel/datagram-options.ts';
 import { Entrance } from '../shared/tunnel/entrance.ts';
 import { Exit } from '../shared/tunnel/exit.ts';
 import { Tunnel } from '../shared/tunnel/tunnel.ts';
@@ -58,7 +61,7 @@ export class TunnelServer extends Tunnel {
   /** @throws InvalidOptionError naming the option */
   constructor(options: TunnelServerOptions) {
     const checked = checkOptions(schema, options);
-    const { pool, target } = checked;
+    const { pool, target, protocol } = checked;
     super(pool, 'server');
     this.pool = pool;
     if ((checked.public === undefined) === (target === undefined)) {
@@ -67,15 +70,23 @@ export class TunnelServer extends Tunnel {
         'wants exactly one of public (a reverse tunnel) and target (a forward one)',
       );
     }
+    checkProtocol(options, target === undefined);
     const opener = target === undefined ? 'server' : 'client';
     if (pool.opener !== opener) throw new InvalidOptionError('pool', `wants the opener '${opener}' for this flow`);
     if (target === undefined) {
       refuseTargets(options.targets);
       const listen = listenOption('public', checked.public as string | HostAddress);
-      this.entrance = new Entrance({ ...checked, listen }, pool, this);
+      const entrance = { ...checked, listen };
+      if (protocol === 'udp') this.entrance = new DatagramEntrance(entrance, pool, this);
+      else this.entrance = new Entrance(entrance, pool, this);
+    } else if (protocol === 'udp') {
+      refuseVisitors(options.visitors);
+      const exit = new DatagramExit({ ...checked, ...exitTargets(target, checked.targets, protocol) }, this);
+      this.exit = exit;
+      pool.onDatagrams = (visit) => exit.serve(visit);
     } else {
       refuseVisitors(options.visitors);
-      const exit = new Exit({ ...checked, ...exitTargets(target, checked.targets) }, this);
+      const exit = new Exit({ ...checked, ...exitTargets(target, checked.targets, protocol) }, this);
       this.exit = exit;
       pool.onVisit = (visit) => exit.serve(visit);
     }
@@ -83,11 +94,11 @@ export class TunnelServer extends Tunnel {
 
   /**
    * Takes a visitor that was accepted elsewhere. Its socket is open for half-closing, and nobody has read from it.
-   * The rules for visitors judge and count where one is accepted, by its own address, and not here. Reverse tunnels only.
+   * The rules for visitors judge and count where one is accepted, by its own address, and not here. Reverse tunnels of `tcp` only.
    *
    * @throws InvalidOptionError for addresses that are none
    */
   welcome(socket: Socket, visitor: VisitorInfo): void {
-    this.entrance?.welcome(socket, visitor);
+    if (this.entrance instanceof Entrance) this.entrance.welcome(socket, visitor);
   }
 }

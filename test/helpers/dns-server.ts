@@ -12,6 +12,7 @@ const SERVFAIL = 2;
 const NXDOMAIN = 3;
 
 export interface DnsServer extends AsyncDisposable {
+  readonly port: number;
   readonly resolver: Resolver;
   /** May be changed at any time. */
   zone: Zone;
@@ -42,6 +43,7 @@ export async function startDns(zone: Zone): Promise<DnsServer> {
   const resolver = new Resolver({ timeout: 5000, tries: 2 });
   resolver.setServers([`127.0.0.1:${socket.address().port}`]);
   const server: DnsServer = {
+    port: socket.address().port,
     resolver,
     zone,
     asked: [],

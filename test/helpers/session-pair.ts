@@ -2,7 +2,8 @@
 import { Duplex } from 'node:stream';
 import { Greeter } from '../../src/shared/session/greeter.ts';
 import { ClientGreeting, type Greeted, type Greeting, ServerGreeting } from '../../src/shared/session/greeting.ts';
-import { Session, type SessionOwner } from '../../src/shared/session/session.ts';
+import { Session } from '../../src/shared/session/session.ts';
+import type { SessionOwner } from '../../src/shared/session/session-options.ts';
 import { TokenRing } from '../../src/shared/session/token-ring.ts';
 import type { FrameDecoder } from '../../src/shared/wire/decode.ts';
 import type { Settings } from '../../src/shared/wire/messages.ts';

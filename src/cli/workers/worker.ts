@@ -5,8 +5,7 @@ import { DEFAULT_MAX_CAPACITY } from '../../server/server-pool-options.ts';
 import { TunnelServer } from '../../server/tunnel-server.ts';
 import { PassListener } from '../../server/visitor-pass.ts';
 import { systemClock } from '../../shared/clock.ts';
-import { formatAddress, type HostAddress } from '../../shared/net/address.ts';
-import { hasReusePort } from '../../shared/net/socket-options.ts';
+import { formatAddress } from '../../shared/net/address.ts';
 import { keepFreedMemory } from '../allocator.ts';
 import { ExitCode } from '../exit-codes.ts';
 import { makeLogger } from '../logging.ts';
@@ -16,6 +15,7 @@ import type { ServerSettings } from '../settings.ts';
 import type { Setup } from './messages.ts';
 import { Passing } from './passing.ts';
 import { PrimaryLink } from './primary-link.ts';
+import { canSharePort } from './shared-port.ts';
 
 /** How often a worker looks whether it has a connection idle, ms. */
 const LOOK_MS = 20;
@@ -42,9 +42,11 @@ export async function runWorker(
   });
   const pool = new ServerPool(poolOptions(settings, index, count, material));
   const visitorsAt = settings.tunnel.public;
-  const reusePort = visitorsAt !== undefined && canReuse(visitorsAt);
+  const reusePort = visitorsAt !== undefined && canSharePort(visitorsAt);
   const passOn: Passing['passOn'] = (socket, visitor) => passing.passOn(socket, visitor);
-  const server = new TunnelServer({ pool, ...settings.tunnel, reusePort, passOn });
+  // Datagrams stay where the system brings them, and wait there for a connection.
+  const passes = settings.tunnel.protocol !== 'udp';
+  const server = new TunnelServer({ pool, ...settings.tunnel, reusePort, ...(passes ? { passOn } : {}) });
   const log = (await makeLogger(settings)).child({ worker: index });
   logServer(server, log);
   link.onReload = reloader(again, (renewed) => renewServer(server, renewed), log);
@@ -90,16 +92,10 @@ function poolOptions(
     ...pool,
     worker,
     workers,
-    reusePort: pool.listen !== undefined && canReuse(pool.listen),
+    reusePort: pool.listen !== undefined && canSharePort(pool.listen),
     maxCapacity: Math.ceil(maxCapacity / workers),
     ...(material === undefined ? {} : { tls: { mode: 1, ...tls, cert: material.cert, key: material.key } }),
   };
-}
-
-/** With port 0 each would get a port of its own. */
-function canReuse(address: string | HostAddress): boolean {
-  const port = typeof address === 'string' ? Number(address.slice(address.lastIndexOf(':') + 1)) : address.port;
-  return port !== 0 && hasReusePort(process.versions.node);
 }
 
 /** A function that tells the first process whether a connection is idle, when that has changed. */

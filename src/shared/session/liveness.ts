@@ -26,6 +26,12 @@ const MAX_LOOK_MS = 1000;
 /** The part of the interval over which the first questions of sessions made together are spread. */
 const SPREAD = 0.3;
 
+/**
+ * A visit of datagrams is read all the time, so its answer comes behind what is on its way and no later: within so many
+ * times the patience with an idle session, in which even a slow path moves the little that may be unsent.
+ */
+const FLOWING_PATIENCE = 4;
+
 interface Watch {
   /** Extra patience of this session, subtracted from the interval, ms. */
   readonly earlierMs: number;
@@ -92,15 +98,16 @@ export class Liveness {
       if (!owesAnswer(session, watch)) watch.askedAt = undefined;
       else if (jumped) watch.askedAt = now;
       // A session that is not read, because its visit's receiver is slow, says nothing about its peer.
-      if (session.paused || (session.visit !== undefined && session.unsent > 0)) continue;
+      const held = session.visit !== undefined && !session.visit.flowing && session.unsent > 0;
+      if (session.paused || held) continue;
       if (jumped && session.visit === undefined) this.#ask(session, watch, now);
       else this.#judge(session, watch, now);
     }
   }
 
   #judge(session: Session, watch: Watch, now: number): void {
-    const { mode, keepAliveTimeoutMs, stallTimeoutMs } = this.#options;
-    const patienceMs = session.visit === undefined ? keepAliveTimeoutMs : stallTimeoutMs || Infinity;
+    const { mode } = this.#options;
+    const patienceMs = this.#patienceWith(session);
     const silentMs = now - session.lastHeardAt;
     if (watch.askedAt !== undefined) {
       if (now - watch.askedAt >= patienceMs) session.close('keep-alive-timeout');
@@ -112,6 +119,12 @@ export class Liveness {
     } else if (silentMs >= this.#keepAliveMs - watch.earlierMs) {
       this.#ask(session, watch, now);
     }
+  }
+
+  #patienceWith({ visit }: Session): number {
+    const { keepAliveTimeoutMs, stallTimeoutMs } = this.#options;
+    if (visit === undefined) return keepAliveTimeoutMs;
+    return visit.flowing ? FLOWING_PATIENCE * keepAliveTimeoutMs : stallTimeoutMs || Infinity;
   }
 
   #ask(session: Session, watch: Watch, now: number): void {

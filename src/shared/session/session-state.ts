@@ -73,7 +73,7 @@ const ENDED: { readonly [R in SessionRole]: ReadonlySet<VisitPhase> } = {
   acceptor: new Set(['idle', 'localDone', 'draining']),
 };
 
-/** What the frames of a visit are called in the tables. FLOW and FLOWEND belong to `udp` visits, which are not here. */
+/** What the frames of a visit are called in the tables. */
 const MOVES = new Map<number, Move>([
   [FrameType.open, 'open'],
   [FrameType.opened, 'opened'],
@@ -82,6 +82,9 @@ const MOVES = new Map<number, Move>([
   [FrameType.reset, 'reset'],
 ]);
 
+/** In a visit of datagrams these may go wherever DATA may; FLOW comes from the opener alone. */
+const FLOWS: ReadonlySet<number> = new Set([FrameType.flow, FrameType.flowEnd]);
+
 /** What to do with a frame: hand it on, or read past it because its visit is over. */
 export type Verdict = 'deliver' | 'drop';
 
@@ -89,6 +92,8 @@ export class SessionState {
   readonly role: SessionRole;
   #phase: VisitPhase = 'idle';
   #visit = 0;
+  /** The visit's OPEN said `udp`. */
+  #datagrams = false;
 
   constructor(role: SessionRole) {
     this.role = role;
@@ -128,10 +133,16 @@ export class SessionState {
     return this.#phase !== 'draining' && RECEIVE[this.role][this.#phase].data !== undefined;
   }
 
-  /** The number for the next visit, which begins now. @throws ProtocolError when this side may not open one */
-  open(): number {
+  /**
+   * The number for the next visit, which begins now.
+   *
+   * @param datagrams it is a `udp` visit, in which flows come and go
+   * @throws ProtocolError when this side may not open one
+   */
+  open(datagrams = false): number {
     this.#step(SEND, 'open', 'send');
     this.#visit += 1;
+    this.#datagrams = datagrams;
     return this.#visit;
   }
 
@@ -146,7 +157,7 @@ export class SessionState {
    * @throws ProtocolError when the state does not allow it
    */
   judge(type: number, visit: number): Verdict {
-    const move = MOVES.get(type);
+    const move = FLOWS.has(type) ? 'data' : MOVES.get(type);
     if (move === undefined || visit === 0) throw this.#unexpected(type, visit);
     if (move === 'open') {
       if (visit !== this.#visit + 1) throw this.#unexpected(type, visit);
@@ -154,18 +165,31 @@ export class SessionState {
       if (visit > this.#visit) throw this.#unexpected(type, visit);
       if (visit < this.#visit || this.#phase === 'idle') return 'drop';
     }
-    if (RECEIVE[this.role][this.#phase][move] === undefined) throw this.#unexpected(type, visit);
+    const misplaced = FLOWS.has(type) && !this.#takesFlow(type);
+    if (misplaced || RECEIVE[this.role][this.#phase][move] === undefined) throw this.#unexpected(type, visit);
     return this.#phase === 'draining' && (move === 'data' || move === 'opened') ? 'drop' : 'deliver';
   }
 
-  /** Takes a whole frame that {@link judge} let through. True when a RESET must be answered with RESET. */
-  receive(type: number): boolean {
+  /**
+   * Takes a whole frame that {@link judge} let through, but for DATA, FLOW and FLOWEND, which change nothing. True when a
+   * RESET must be answered with RESET.
+   *
+   * @param datagrams of an OPEN: it is a `udp` visit
+   */
+  receive(type: number, datagrams = false): boolean {
     const move = MOVES.get(type) as Move;
     const mustAnswer = move === 'reset' && this.owesEnd;
     // A visit that this side ended while the frame was still coming in has nothing left to change.
     if (RECEIVE[this.role][this.#phase][move] !== undefined) this.#step(RECEIVE, move, 'receive');
-    if (move === 'open') this.#visit += 1;
+    if (move === 'open') {
+      this.#visit += 1;
+      this.#datagrams = datagrams;
+    }
     return mustAnswer;
+  }
+
+  #takesFlow(type: number): boolean {
+    return this.#datagrams && (type === FrameType.flowEnd || this.role === 'acceptor');
   }
 
   #step(table: { readonly [R in SessionRole]: Table }, move: Move, verb: string): void {

@@ -12,8 +12,11 @@ import type { FrameDecoder, FrameSink } from '../wire/decode.ts';
 import { encodeDemand, encodeFrame, encodePing, encodePong, encodeReset } from '../wire/encode.ts';
 import { FrameType, HEADER_BYTES, isKnownType, ResetCode } from '../wire/frame.ts';
 import { decodeDemand, decodeOpaque, decodeOpen, decodeReset, encodeOpen, type OpenInfo } from '../wire/messages.ts';
+import type { CarriedVisit } from './carried-visit.ts';
+import { DatagramVisit } from './datagram-visit.ts';
 import { FrameWriter } from './frame-writer.ts';
 import type { Greeted } from './greeting.ts';
+import type { SessionOptions, SessionOwner } from './session-options.ts';
 import { SessionState } from './session-state.ts';
 import { MAX_EARLY_BYTES, Visit, type VisitCarrier } from './visit.ts';
 
@@ -32,31 +35,6 @@ const EMPTY = Buffer.alloc(0);
 /** The frames that are a header and nothing else. */
 const BARE_FRAMES: ReadonlySet<number> = new Set([FrameType.opened, FrameType.fin, FrameType.drain]);
 
-/** What a session tells its owner, from socket handlers. What is left out is refused or ignored. */
-export interface SessionOwner {
-  /** The other side opened a visit: accept or reset it. Without this, visits are refused. */
-  onVisit?(visit: Visit, session: Session): void;
-  /** The server wants `count` more connections. */
-  onDemand?(count: number): void;
-  /** The session broke: the other side did something wrong, or the network did. It is closed already. */
-  onFault?(error: Error, session: Session): void;
-  /** The session has closed; said once, before the pool hears. */
-  onEnd?(session: Session, reason: CloseReason): void;
-}
-
-export interface SessionOptions {
-  readonly id: string;
-  readonly socket: Duplex;
-  /** The greeting's decoder, which may be in the middle of a chunk. */
-  readonly decoder: FrameDecoder;
-  readonly greeted: Greeted;
-  readonly side: 'server' | 'client';
-  /** The other end's address, for people. */
-  readonly remote: string;
-  readonly clock: Clock;
-  readonly owner: SessionOwner;
-}
-
 export class Session implements FrameSink, VisitCarrier {
   readonly id: string;
   readonly remote: string;
@@ -74,7 +52,7 @@ export class Session implements FrameSink, VisitCarrier {
   readonly #state: SessionState;
   #closed = false;
   #onClose: ((reason: CloseReason) => void) | undefined;
-  #visit: Visit | undefined;
+  #visit: CarriedVisit | undefined;
   /** The frame coming in: its type, its visit, whether it is read past, the pieces of its payload. */
   #type = 0;
   #frameVisit = 0;
@@ -119,12 +97,16 @@ export class Session implements FrameSink, VisitCarrier {
     return this.#closed;
   }
   /** The visit that is on, or whose last frames are on their way. */
-  get visit(): Visit | undefined {
+  get visit(): CarriedVisit | undefined {
     return this.#visit;
   }
   /** Whether the target of the visit is connected. */
   get established(): boolean {
     return this.#state.established;
+  }
+  /** One of the sides has said goodbye: a visit that is on is the last. */
+  get draining(): boolean {
+    return this.#peerDrains || this.#retiring !== undefined;
   }
   /** Bytes accepted for sending that the socket has not passed on. */
   get unsent(): number {
@@ -143,7 +125,7 @@ export class Session implements FrameSink, VisitCarrier {
   /** Why this session cannot be idle now; undefined when it can. */
   refusal(): 'unfinished' | 'draining' | undefined {
     if (this.#visit !== undefined) return 'unfinished';
-    return this.#peerDrains || this.#retiring !== undefined || this.#state.exhausted ? 'draining' : undefined;
+    return this.draining || this.#state.exhausted ? 'draining' : undefined;
   }
 
   /**
@@ -152,13 +134,16 @@ export class Session implements FrameSink, VisitCarrier {
    * @throws ProtocolError when this side does not open visits, one is on, or the session is closed
    */
   open(info: OpenInfo): Visit {
-    if (this.#closed || this.#visit !== undefined) {
-      throw new ProtocolError(`connection ${this.id} is not idle: open one visit at a time, on a lease of your own`);
-    }
-    const number = this.#state.open();
-    this.#visit = new Visit(this, true, number, info);
-    this.#writer.hold(encodeFrame(FrameType.open, number, encodeOpen(info)));
-    return this.#visit;
+    const visit = new Visit(this, true, this.#begin(info), info);
+    this.#visit = visit;
+    return visit;
+  }
+
+  /** The same for a visit of datagrams, whose `protocol` is `udp`. */
+  openDatagrams(info: OpenInfo): DatagramVisit {
+    const visit = new DatagramVisit(this, true, this.#begin(info), info);
+    this.#visit = visit;
+    return visit;
   }
 
   /** Asks for a sign of life; the PONG shows in {@link lastHeardAt}. Returns the PING's number. */
@@ -200,6 +185,11 @@ export class Session implements FrameSink, VisitCarrier {
   }
 
   /** @internal */
+  sendFrames(frames: Buffer, flushed: () => void): void {
+    if (this.#state.may('data')) this.#writer.write(frames, flushed);
+  }
+
+  /** @internal */
   sendOpened(): void {
     if (!this.#state.may('opened')) return;
     this.#state.send('opened');
@@ -237,6 +227,7 @@ export class Session implements FrameSink, VisitCarrier {
     this.#type = type;
     this.#frameVisit = visit;
     this.#dropping = this.#judge(type, visit, length);
+    if (type === FrameType.data && !this.#dropping) this.#visit?.expect(length);
     if (length === 0 && !this.#dropping) this.#receive(type, EMPTY);
   }
 
@@ -244,7 +235,7 @@ export class Session implements FrameSink, VisitCarrier {
   onPayload(piece: Buffer, last: boolean): void {
     if (this.#dropping) return;
     if (this.#type === FrameType.data) {
-      if (this.#state.wantsData) this.#visit?.received(piece);
+      if (this.#state.wantsData) this.#visit?.received(piece, last);
       return;
     }
     this.#onlyData = false;
@@ -255,6 +246,16 @@ export class Session implements FrameSink, VisitCarrier {
     // While it came in its visit may have ended, and the next one begun.
     if (this.#frameVisit !== 0 && this.#frameVisit < this.#state.visit) return;
     this.#receive(this.#type, payload);
+  }
+
+  /** Says OPEN with the next number. @throws ProtocolError */
+  #begin(info: OpenInfo): number {
+    if (this.#closed || this.#visit !== undefined) {
+      throw new ProtocolError(`connection ${this.id} is not idle: open one visit at a time, on a lease of your own`);
+    }
+    const number = this.#state.open(info.protocol === 'udp');
+    this.#writer.hold(encodeFrame(FrameType.open, number, encodeOpen(info)));
+    return number;
   }
 
   #read(chunk: Buffer): void {
@@ -306,6 +307,10 @@ export class Session implements FrameSink, VisitCarrier {
       case FrameType.opened:
         this.#state.receive(type);
         return this.#visit?.opened();
+      case FrameType.flow:
+      case FrameType.flowEnd:
+        if (this.#state.wantsData) this.#visit?.flowed(type, payload);
+        return;
       case FrameType.fin:
         return this.#receiveEnd(type, (visit) => visit.ended());
       case FrameType.reset: {
@@ -329,18 +334,20 @@ export class Session implements FrameSink, VisitCarrier {
     // It may be here before the news that the last frame of the visit before has left.
     this.#settle(true);
     if (this.#closed) return;
-    this.#state.receive(FrameType.open);
-    const visit = new Visit(this, false, this.#state.visit, info);
+    const udp = info.protocol === 'udp';
+    this.#state.receive(FrameType.open, udp);
+    const number = this.#state.visit;
+    const visit = udp ? new DatagramVisit(this, false, number, info) : new Visit(this, false, number, info);
+    const owner = this.#owner;
     this.#visit = visit;
-    if (this.#retiring !== undefined || this.#peerDrains) visit.reset(ResetCode.draining);
-    else if (info.protocol !== 'tcp')
-      visit.reset(ResetCode.targetNotFound, `${info.protocol} visits are not served here`);
-    else if (this.#owner.onVisit === undefined) visit.reset(ResetCode.targetNotFound, 'nobody serves visits here');
-    else this.#owner.onVisit(visit, this);
+    if (this.draining) visit.reset(ResetCode.draining);
+    else if (visit instanceof Visit && owner.onVisit !== undefined) owner.onVisit(visit, this);
+    else if (visit instanceof DatagramVisit && owner.onDatagrams !== undefined) owner.onDatagrams(visit, this);
+    else visit.reset(ResetCode.targetNotFound, 'nobody serves visits here');
   }
 
   /** FIN or RESET. After an own RESET it only says that the other side has heard. */
-  #receiveEnd(type: number, tell: (visit: Visit) => void): void {
+  #receiveEnd(type: number, tell: (visit: CarriedVisit) => void): void {
     const visit = this.#visit;
     const abandoned = this.#state.phase === 'draining';
     const mustAnswer = this.#state.receive(type);
@@ -419,7 +426,7 @@ export class Session implements FrameSink, VisitCarrier {
     if (visit !== undefined) this.#endVisit(visit);
   }
 
-  #endVisit(visit: Visit): void {
+  #endVisit(visit: CarriedVisit): void {
     const { phase } = this.#state;
     try {
       if (phase !== 'idle' && phase !== 'draining') visit.wasReset(ResetCode.internal, LOST);

@@ -3,7 +3,8 @@ import type { CloseReason } from '../close-reason.ts';
 import { ReadMemory } from '../net/read-memory.ts';
 import { ResetCode } from '../wire/frame.ts';
 import type { OpenInfo } from '../wire/messages.ts';
-import { VisitResetError } from '../errors.ts';
+import { ProtocolError, VisitResetError } from '../errors.ts';
+import type { CarriedVisit } from './carried-visit.ts';
 
 /** What hears a visit. Called from the session's socket handlers, in the order of the wire. */
 export interface VisitHandler {
@@ -33,6 +34,10 @@ export interface VisitCarrier {
   /** Bytes accepted for sending that have not been passed on; whether those that have been were copied. */
   readonly unsent: number;
   readonly copies: boolean;
+  /** The connection is to end with this visit. */
+  readonly draining: boolean;
+  /** Whole frames of the visit, in place of {@link sendData}; `flushed` is called when they have gone. */
+  sendFrames(frames: Buffer, flushed: () => void): void;
   sendData(chunk: Buffer): boolean;
   sendOpened(): void;
   sendFin(): void;
@@ -45,7 +50,7 @@ export interface VisitCarrier {
 /** The most that an opener sends before it knows that the target is connected, bytes (docs/protocol.md). */
 export const MAX_EARLY_BYTES = 64 * 1024;
 
-export class Visit {
+export class Visit implements CarriedVisit {
   /** Its number on the connection, from 1. */
   readonly number: number;
   readonly info: OpenInfo;
@@ -83,6 +88,11 @@ export class Visit {
   /** Over: nothing is sent any more, and nothing comes. */
   get over(): boolean {
     return this.#carrier === undefined;
+  }
+
+  /** Whoever is slower than the other side stops it. @internal */
+  get flowing(): boolean {
+    return false;
   }
 
   /** Bytes on their way out; undefined while what was written may be needed again. */
@@ -162,6 +172,16 @@ export class Visit {
   }
 
   /** @internal */
+  expect(): void {
+    // The borders of frames mean nothing here.
+  }
+
+  /** @internal */
+  flowed(): void {
+    throw new ProtocolError('a flow came in a visit that has none');
+  }
+
+  /** @internal */
   opened(): void {
     const held = this.#held;
     this.#held = [];
@@ -194,8 +214,7 @@ export class Visit {
 
   /** @internal */
   wasReset(code: number, message: string): void {
-    const text = message === '' ? (RESET_TEXTS.get(code) ?? `reset code ${code}`) : message;
-    this.#tell((handler) => handler.onReset(new VisitResetError(code, text)));
+    this.#tell((handler) => handler.onReset(new VisitResetError(code, resetText(code, message))));
   }
 
   /** @internal */
@@ -221,6 +240,11 @@ export class Visit {
     if (this.#handler === undefined) this.#inbox.push(tell);
     else tell(this.#handler);
   }
+}
+
+/** What to say of a reset: what the other side says, or what its code means. */
+export function resetText(code: number, message: string): string {
+  return message === '' ? (RESET_TEXTS.get(code) ?? `reset code ${code}`) : message;
 }
 
 const RESET_TEXTS: ReadonlyMap<number, string> = new Map([

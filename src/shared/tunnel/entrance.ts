@@ -9,7 +9,7 @@ import { spareForVisitors } from '../policy/descriptors.ts';
 import { breakOff, type RelayEnd } from '../relay/relay.ts';
 import { StallWatch } from '../relay/stall-watch.ts';
 import { Crowd } from './crowd.ts';
-import type { Tunnel } from './tunnel.ts';
+import type { Tunnel, TunnelEntrance } from './tunnel.ts';
 import type { VisitorInfo, VisitSource } from './visit-pool.ts';
 import { Visitor, type VisitorOwner } from './visitor.ts';
 import type { VisitorAddress } from './visitor-addresses.ts';
@@ -35,7 +35,7 @@ type Placed = Socket & { [kPlace]: VisitorAddress };
 
 function ignore(): void {}
 
-export class Entrance implements VisitorOwner {
+export class Entrance implements TunnelEntrance, VisitorOwner {
   readonly #options: EntranceOptions;
   readonly #source: VisitSource;
   readonly #tunnel: Tunnel;

@@ -8,7 +8,7 @@ import { Crowd } from './crowd.ts';
 import { connectTarget, type TargetConnection } from './target.ts';
 import { type SearchOwner, TargetSearch } from './target-search.ts';
 import { type Target, Targets, type TargetsOwner, type TargetsSetup, type TargetStats } from './targets.ts';
-import type { Tunnel } from './tunnel.ts';
+import type { Tunnel, TunnelExit } from './tunnel.ts';
 import type { WarmConnection } from './warm-sockets.ts';
 
 export interface ExitOptions extends TargetsSetup {
@@ -16,7 +16,7 @@ export interface ExitOptions extends TargetsSetup {
   readonly clock: Clock;
 }
 
-export class Exit implements SearchOwner, TargetsOwner {
+export class Exit implements TunnelExit, SearchOwner, TargetsOwner {
   readonly #options: ExitOptions;
   readonly #tunnel: Tunnel;
   readonly #targets: Targets;

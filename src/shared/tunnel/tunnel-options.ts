@@ -4,11 +4,12 @@ import { InvalidOptionError } from '../errors.ts';
 import { type Address, formatAddress } from '../net/address.ts';
 import { addressOption } from '../net/address-option.ts';
 import { instance, milliseconds, wholeNumber } from '../options.ts';
+import { type DatagramOptions, datagramOptions, refusePaths } from './datagram-options.ts';
 import type { TargetsSetup } from './targets.ts';
 import type { VisitorsOptions } from './visitor-rules.ts';
 
 /** What both ends of a tunnel may be told. The first three are the entrance's or the exit's, wherever that is. */
-export interface TunnelOptions {
+export interface TunnelOptions extends DatagramOptions {
   /** How long a visitor waits for a connection before it is reset, ms. Default 5000. */
   readonly waitMs?: number;
   /** How long the other side may take to say anything about a visit, ms. Default 8000. */
@@ -84,6 +85,7 @@ const targetsSchema = v.strictObject({
 });
 
 export const tunnelOptions = {
+  ...datagramOptions,
   waitMs: v.optional(milliseconds(), 5000),
   openTimeoutMs: v.optional(milliseconds(1), 8000),
   connectTimeoutMs: v.optional(milliseconds(1), 5000),
@@ -111,18 +113,20 @@ export const targetSchema = v.optional(
  * The targets of an exit.
  *
  * @param targets as they were checked
- * @throws InvalidOptionError for an address that is none, or that is there twice
+ * @throws InvalidOptionError for an address that is none, that is there twice, or that takes no datagrams where it must
  */
 export function exitTargets(
   target: TargetOption,
   targets: v.InferOutput<typeof targetsSchema>,
+  protocol: 'tcp' | 'udp',
 ): Pick<TargetsSetup, 'addresses' | 'rules'> {
   const addresses = [target].flat().map((one) => addressOption('target', one, { defaultHost: '127.0.0.1' }));
   const names = addresses.map(formatAddress);
   const twice = names.find((name, index) => names.indexOf(name) < index);
   if (twice !== undefined) throw new InvalidOptionError('target', `${twice} is given twice`);
   if (addresses.length === 0) throw new InvalidOptionError('target', 'wants at least one');
-  const { check = addresses.length > 1 ? 'tcp' : 'off' } = targets;
+  if (protocol === 'udp') refusePaths(addresses);
+  const { check = addresses.length > 1 && protocol === 'tcp' ? 'tcp' : 'off' } = targets;
   return { addresses, rules: { ...targets, check } };
 }
 

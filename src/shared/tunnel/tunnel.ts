@@ -1,7 +1,6 @@
 import { Events } from '../events.ts';
 import type { HostAddress } from '../net/address.ts';
-import type { Entrance } from './entrance.ts';
-import type { Exit } from './exit.ts';
+import type { DatagramStats } from './datagram-stats.ts';
 import type { TargetStats } from './targets.ts';
 import type { VisitEventMap } from './visit-events.ts';
 import type { VisitorStats } from './visitor-gate.ts';
@@ -16,13 +15,50 @@ export interface TunnelPool {
   destroy(): void;
 }
 
+/** Where visitors come in. */
+export interface TunnelEntrance {
+  /** Where visitors connect, or send to; undefined while they cannot. */
+  readonly address: HostAddress | undefined;
+  /** Visitors, those who wait for a connection among them; with datagrams, flows. */
+  readonly visitors: number;
+  /** Lets visitors in. @throws DialError when the address cannot be listened on */
+  open(): Promise<void>;
+  /** Lets no visitor in any more; those who are in go on. */
+  shut(): void;
+  /** Resolves when nobody is in, or after `graceMs`. */
+  empty(graceMs: number): Promise<void>;
+  /** Breaks off who is still in. */
+  abort(reason: string): void;
+  stats?(): DatagramStats;
+  /** Who is in and who was turned away, a snapshot. */
+  readonly visitorStats: VisitorStats;
+  /** Replaces the rules for the visitors who come from now on. @throws InvalidOptionError for rules that are wrong */
+  setVisitorRules(rules: VisitorsOptions): void;
+}
+
+/** Where visits come out. */
+export interface TunnelExit {
+  /** Visits that are on; with datagrams, flows. */
+  readonly visits: number;
+  /** The targets' numbers, a snapshot. */
+  targetStats(): readonly TargetStats[];
+  start(): void;
+  /** Begins nothing new; visits go on. */
+  stop(): void;
+  /** Resolves when no visit is on, or after `graceMs`. */
+  empty(graceMs: number): Promise<void>;
+  /** Breaks off the visits that are still on. */
+  abort(reason: string): void;
+  stats?(): DatagramStats;
+}
+
 /** Default of `close({ graceMs })`, ms. */
 const DEFAULT_GRACE_MS = 10_000;
 
 /** Either end of a tunnel: connections, and the place where visitors come in or go out. */
 export abstract class Tunnel extends Events<VisitEventMap> implements AsyncDisposable {
-  protected entrance: Entrance | undefined;
-  protected exit: Exit | undefined;
+  protected entrance: TunnelEntrance | undefined;
+  protected exit: TunnelExit | undefined;
   readonly #connections: TunnelPool;
   readonly #side: 'client' | 'server';
   #starting: Promise<void> | undefined;
@@ -43,7 +79,7 @@ export abstract class Tunnel extends Events<VisitEventMap> implements AsyncDispo
     return this.entrance?.address;
   }
 
-  /** Visits that are on, and visitors who wait for a connection. */
+  /** Visits that are on, and visitors who wait for a connection; with datagrams, flows. */
   get visits(): number {
     return this.entrance?.visitors ?? this.exit?.visits ?? 0;
   }
@@ -56,6 +92,11 @@ export abstract class Tunnel extends Events<VisitEventMap> implements AsyncDispo
   /** Who is in and who was turned away, a snapshot; undefined where visitors come in at the other side. */
   visitorStats(): VisitorStats | undefined {
     return this.entrance?.visitorStats;
+  }
+
+  /** The numbers of flows and datagrams, a snapshot; undefined unless the protocol is `udp`. */
+  datagramStats(): DatagramStats | undefined {
+    return (this.entrance ?? this.exit)?.stats?.();
   }
 
   /**

@@ -1,6 +1,7 @@
 /** What both ends of a tunnel tell about visits, and about targets. */
 import type { PooldError } from '../errors.ts';
 import type { RelayEnd } from '../relay/relay.ts';
+import type { FlowEventMap } from './flow-events.ts';
 
 /** A visit, by where its visitor came from and the connection that carries it. */
 export interface VisitEvent {
@@ -48,7 +49,7 @@ export interface TargetUpEvent {
   readonly target: string;
 }
 
-export interface VisitEventMap {
+export interface VisitEventMap extends FlowEventMap {
   visitOpened: [VisitOpenedEvent];
   visitClosed: [VisitClosedEvent];
   visitRefused: [VisitRefusedEvent];

@@ -5,6 +5,7 @@ import type { GroupFilter } from '../pool/idle-list.ts';
 import type { Lease } from '../pool/lease.ts';
 import type { PoolOptions } from '../pool/pool-options.ts';
 import type { WaitOptions } from '../pool/waiter.ts';
+import { DatagramVisit } from '../session/datagram-visit.ts';
 import { Session } from '../session/session.ts';
 import type { Visit } from '../session/visit.ts';
 import { isAddress } from '../wire/fields.ts';
@@ -18,32 +19,51 @@ export type VisitorInfo = Pick<OpenInfo, 'remote' | 'local'>;
 /** Serves a visit that the other side opened: accepts it, or resets it. */
 export type VisitListener = (visit: Visit, session: Session) => void;
 
+/** The same for a visit of datagrams, whose flows are still to come. */
+export type DatagramListener = (visit: DatagramVisit, session: Session) => void;
+
 /** Opens a visit on a lease's connection, which goes back by itself when the visit is over. */
 export function openOn(lease: Lease<PooledConnection<boolean>>, tunnel: string, { remote, local }: VisitorInfo): Visit {
-  const { connection } = lease;
-  if (!(connection instanceof Session)) {
-    lease.release();
-    throw new ProtocolError('raw connections have no visits: use the socket of a lease, or leave session on');
-  }
-  const visit = connection.open({ protocol: 'tcp', tunnel, remote, local });
-  visit.onDone = () => {
-    if (lease.held) lease.release();
-  };
+  const visit = sessionOf(lease).open({ protocol: 'tcp', tunnel, remote, local });
+  giveBack(visit, lease);
   return visit;
 }
 
-/** The same on the first lease whose connection still stands when it is granted. */
-export async function openSoon(
-  acquire: () => Promise<Lease<PooledConnection<boolean>>>,
+/** The same for a visit of datagrams; `visitor` is the first of those whom it carries. */
+export function openDatagramsOn(
+  lease: Lease<PooledConnection<boolean>>,
   tunnel: string,
-  visitor: VisitorInfo,
-): Promise<Visit> {
+  { remote, local }: VisitorInfo,
+): DatagramVisit {
+  const visit = sessionOf(lease).openDatagrams({ protocol: 'udp', tunnel, remote, local });
+  giveBack(visit, lease);
+  return visit;
+}
+
+/** Opens something on the first lease whose connection still stands when it is granted. */
+export async function openSoon<C extends PooledConnection<boolean>, V>(
+  acquire: () => Promise<Lease<C>>,
+  open: (lease: Lease<C>) => V,
+): Promise<V> {
   for (;;) {
     const lease = await acquire();
-    if (!lease.connection.closed) return openOn(lease, tunnel, visitor);
+    if (!lease.connection.closed) return open(lease);
     // It has gone between its grant and now.
     lease.release();
   }
+}
+
+function sessionOf(lease: Lease<PooledConnection<boolean>>): Session {
+  const { connection } = lease;
+  if (connection instanceof Session) return connection;
+  lease.release();
+  throw new ProtocolError('raw connections have no visits: use the socket of a lease, or leave session on');
+}
+
+function giveBack(visit: Visit | DatagramVisit, lease: Lease<PooledConnection<boolean>>): void {
+  visit.onDone = () => {
+    if (lease.held) lease.release();
+  };
 }
 
 /** Where visitors get their visits from. */
@@ -58,6 +78,16 @@ export interface VisitSource {
   openElsewhere(visitor: VisitorInfo, visit: Visit, options: WaitOptions): Promise<Visit> | undefined;
 }
 
+/** Where visitors' datagrams get the visits that carry them from. */
+export interface DatagramSource {
+  /** How many other ends are connected: clients, or servers. */
+  readonly ends: number;
+  /** A visit at once, or undefined when nothing is idle. */
+  tryOpenDatagrams(visitor: VisitorInfo): DatagramVisit | undefined;
+  /** A visit, waiting for a connection. */
+  openDatagrams(visitor: VisitorInfo, options?: WaitOptions): Promise<DatagramVisit>;
+}
+
 /** @throws InvalidOptionError for an address that the other side would not take */
 export function checkVisitor({ remote, local }: VisitorInfo): void {
   for (const [option, address] of Object.entries({ remote, local })) {
@@ -66,9 +96,14 @@ export function checkVisitor({ remote, local }: VisitorInfo): void {
   }
 }
 
-export abstract class VisitPool<S extends boolean> extends ConnectionPool<PooledConnection<S>> implements VisitSource {
+export abstract class VisitPool<S extends boolean>
+  extends ConnectionPool<PooledConnection<S>>
+  implements VisitSource, DatagramSource
+{
   /** Serves the visits that the other side opens. Without it they are refused. */
   onVisit: VisitListener | undefined;
+  /** Serves the visits of datagrams that the other side opens. Without it they are refused. */
+  onDatagrams: DatagramListener | undefined;
   /** The tunnel's name. */
   readonly tunnel: string;
 
@@ -87,7 +122,31 @@ export abstract class VisitPool<S extends boolean> extends ConnectionPool<Pooled
    */
   async openVisit(visitor: VisitorInfo, options: WaitOptions & GroupFilter = {}): Promise<Visit> {
     checkVisitor(visitor);
-    return await openSoon(() => this.acquire(options), this.tunnel, visitor);
+    return await openSoon(
+      () => this.acquire(options),
+      (lease) => openOn(lease, this.tunnel, visitor),
+    );
+  }
+
+  /** {@link openVisit} for a visit of datagrams: `visitor` is the first of those whom it carries. */
+  async openDatagrams(visitor: VisitorInfo, options: WaitOptions & GroupFilter = {}): Promise<DatagramVisit> {
+    checkVisitor(visitor);
+    return await openSoon(
+      () => this.acquire(options),
+      (lease) => openDatagramsOn(lease, this.tunnel, visitor),
+    );
+  }
+
+  /** {@link openDatagrams} at once, or undefined when nothing is idle. */
+  tryOpenDatagrams(visitor: VisitorInfo, filter?: GroupFilter): DatagramVisit | undefined {
+    checkVisitor(visitor);
+    const lease = this.tryAcquire(filter);
+    return lease === undefined ? undefined : openDatagramsOn(lease, this.tunnel, visitor);
+  }
+
+  /** How many clients are connected; on a client, how many of the server's processes. */
+  get ends(): number {
+    return this.groups.length;
   }
 
   /** {@link openVisit} at once, or undefined when nothing is idle. */
@@ -100,21 +159,24 @@ export abstract class VisitPool<S extends boolean> extends ConnectionPool<Pooled
   abstract openElsewhere(visitor: VisitorInfo, visit: Visit, options: WaitOptions): Promise<Visit> | undefined;
 
   /** A visit that the other side opened takes its connection out of the pool, and gives it back when it is over. */
-  protected serve(visit: Visit, session: Session): void {
+  protected serve(visit: Visit | DatagramVisit, session: Session): void {
     const lease = this.tryGet(session.id);
     if (lease === undefined) return visit.reset(ResetCode.draining);
-    visit.onDone = () => {
-      if (lease.held) lease.release();
-    };
-    if (this.onVisit === undefined) return visit.reset(ResetCode.targetNotFound, 'nobody serves visits here');
+    giveBack(visit, lease);
+    const { onVisit, onDatagrams } = this;
     try {
-      this.onVisit(visit, session);
+      if (visit instanceof DatagramVisit && onDatagrams !== undefined) onDatagrams(visit, session);
+      else if (!(visit instanceof DatagramVisit) && onVisit !== undefined) onVisit(visit, session);
+      else visit.reset(ResetCode.targetNotFound, `${visit.info.protocol} visits are not served here; ${SAME}`);
     } catch (error) {
       visit.reset(ResetCode.internal);
       this.tell('fault', { pool: this.name, error: asFault(error) });
     }
   }
 }
+
+/** What to do about it. */
+const SAME = 'use the same protocol on both sides';
 
 function asFault(error: unknown): PooldError {
   return error instanceof PooldError

@@ -83,6 +83,17 @@ test('sessions made together are asked at different times', async (t) => {
   liveness.stop();
 });
 
+test('a visit of datagrams is asked whatever is unsent, and closed after four times the patience', async (t) => {
+  const { time, add } = livenessOf();
+  const [deaf, well] = [add(), add()];
+  for (const session of [deaf, well]) Object.assign(session, { visit: { flowing: true }, unsent: 10 });
+  deaf.deaf = true;
+  await time.advance(30_000 + 19_000);
+  t.deepEqual([deaf.asked, deaf.closedFor], [[30_000], undefined]);
+  await time.advance(2000);
+  t.deepEqual([deaf.closedFor, well.closedFor], ['keep-alive-timeout', undefined]);
+});
+
 test('a session that is not read, or has unsent bytes in a visit, is left alone', async (t) => {
   const { time, liveness, add } = livenessOf();
   const [paused, sending] = [add(), add()];

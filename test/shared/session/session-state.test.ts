@@ -58,21 +58,21 @@ const LEGAL: Readonly<Record<'opener' | 'acceptor', Record<VisitPhase, string>>>
   },
 };
 
-function move(state: SessionState, step: string): void {
+function move(state: SessionState, step: string, datagrams = false): void {
   const [direction, name] = [step[0], step.slice(1) as keyof typeof TYPES];
   if (direction === '>') {
-    if (name === 'open') state.open();
+    if (name === 'open') state.open(datagrams);
     else state.send(name);
     return;
   }
   const visit = name === 'open' ? state.visit + 1 : state.visit;
   state.judge(TYPES[name], visit);
-  state.receive(TYPES[name]);
+  state.receive(TYPES[name], datagrams);
 }
 
-function stateIn(role: 'opener' | 'acceptor', phase: VisitPhase): SessionState {
+function stateIn(role: 'opener' | 'acceptor', phase: VisitPhase, datagrams = false): SessionState {
   const state = new SessionState(role);
-  for (const step of (WAYS[role][phase] ?? '').split(' ').filter(Boolean)) move(state, step);
+  for (const step of (WAYS[role][phase] ?? '').split(' ').filter(Boolean)) move(state, step, datagrams);
   return state;
 }
 
@@ -128,6 +128,37 @@ test('what comes in a visit that this side has reset is read past until the othe
   t.is(state.judge(FrameType.opened, 1), 'drop');
   move(state, '<fin');
   t.is(state.phase, 'idle');
+});
+
+test('FLOW and FLOWEND come where DATA may, in a visit of datagrams; FLOW from the opener alone', (t) => {
+  const flows = { flow: FrameType.flow, flowEnd: FrameType.flowEnd } as const;
+  for (const role of ['opener', 'acceptor'] as const) {
+    for (const phase of Object.keys(LEGAL[role]) as VisitPhase[]) {
+      for (const datagrams of [true, false]) {
+        for (const [name, type] of Object.entries(flows)) {
+          const state = stateIn(role, phase, datagrams);
+          const attempt = (): string => state.judge(type, state.visit);
+          // Of a visit that is over: read past, whatever it was.
+          if (phase === 'idle') continue;
+          const legal =
+            datagrams && LEGAL[role][phase].includes('<data') && (name === 'flowEnd' || role === 'acceptor');
+          const what = `${role}, ${phase}, ${name}, datagrams: ${datagrams}`;
+          if (legal) t.is(attempt(), phase === 'draining' ? 'drop' : 'deliver', what);
+          else t.throws(attempt, { instanceOf: ProtocolError }, what);
+        }
+      }
+    }
+  }
+});
+
+test('a visit of datagrams says nothing about the next one', (t) => {
+  const state = stateIn('acceptor', 'open', true);
+  move(state, '<fin');
+  move(state, '>fin');
+  t.is(state.judge(FrameType.flow, 1), 'drop');
+  move(state, '<open');
+  t.throws(() => state.judge(FrameType.flow, 2), { instanceOf: ProtocolError });
+  t.is(state.judge(FrameType.flow, 1), 'drop');
 });
 
 test('two honest sides never meet an error, in whatever order they send, and both come to rest', (t) => {

@@ -1,12 +1,14 @@
 import test from 'ava';
 import type { CloseReason } from '../../../src/shared/close-reason.ts';
 import { Greeter } from '../../../src/shared/session/greeter.ts';
-import { Session, type SessionOwner } from '../../../src/shared/session/session.ts';
+import { Session } from '../../../src/shared/session/session.ts';
+import type { SessionOwner } from '../../../src/shared/session/session-options.ts';
 import type { Visit } from '../../../src/shared/session/visit.ts';
 import { encodeFrame, encodeReset } from '../../../src/shared/wire/encode.ts';
 import { FrameType, HEADER_BYTES, ResetCode } from '../../../src/shared/wire/frame.ts';
 import type { OpenInfo } from '../../../src/shared/wire/messages.ts';
 import { manualClock } from '../../helpers/clock.ts';
+import { DatagramLog } from '../../helpers/datagram-log.ts';
 import { until } from '../../helpers/events.ts';
 import { later } from '../../helpers/later.ts';
 import { clientGreeting, serverGreeting, sessionPair, wire } from '../../helpers/session-pair.ts';
@@ -346,7 +348,7 @@ test('a visit that nobody serves, or of another protocol, is turned away', async
   await until(() => log.done, 'it is over');
   t.is(log.resetCode, ResetCode.targetNotFound);
   const pair = await servingPair();
-  const udp = new VisitLog(pair.server.open({ ...INFO, protocol: 'udp' }));
+  const udp = new DatagramLog(pair.server.openDatagrams({ ...INFO, protocol: 'udp' }));
   await until(() => udp.done, 'it is over');
   t.is(udp.resetCode, ResetCode.targetNotFound);
   t.is(pair.visits.length, 0);

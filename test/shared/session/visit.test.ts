@@ -10,6 +10,8 @@ const carrier = {
   established: true,
   unsent: 0,
   copies: true,
+  draining: false,
+  sendFrames: () => {},
   sendData: () => true,
   sendOpened: () => {},
   sendFin: () => {},
