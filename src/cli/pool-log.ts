@@ -28,8 +28,8 @@ export function logServer(server: TunnelServer, log: Logger): void {
   pool.on('handshakeFailed', ({ remote, error }) => {
     log.warn({ remote, code: error.code }, `connection turned away: ${error.message}`);
   });
-  server.on('visitRefused', ({ remote, waitedMs, error }) => {
-    log.warn({ remote, waitedMs: Math.round(waitedMs) }, `visitor turned away: ${reasonOf(error)}`);
+  server.on('visitRefused', ({ remote, waitedMs, reason, error }) => {
+    log.warn({ remote, reason, waitedMs: Math.round(waitedMs) }, `visitor turned away: ${reasonOf(error)}`);
   });
   logTargets(server, log);
   logVisits(server, log);

@@ -380,7 +380,7 @@ export class ConnectionPool<T extends PoolConnection>
     this.#housekeeper.start();
     connection.onClose((reason) => this.#connectionClosed(entry, reason));
     if (!this.heard('connectionReady')) return this.#place(entry);
-    this.tell('connectionReady', { pool: this.name, id, group, connectMs });
+    this.tell('connectionReady', { pool: this.name, id, group, remote: connection.remote, connectMs });
     return this.#placeTold(entry);
   }
 

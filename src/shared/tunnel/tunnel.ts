@@ -1,5 +1,6 @@
 import { Events } from '../events.ts';
 import type { HostAddress } from '../net/address.ts';
+import type { Visit } from '../session/visit.ts';
 import type { Entrance } from './entrance.ts';
 import type { Exit } from './exit.ts';
 import type { TargetStats } from './targets.ts';
@@ -40,6 +41,11 @@ export abstract class Tunnel extends Events<VisitEventMap> implements AsyncDispo
   /** Visits that are on, and visitors who wait for a connection. */
   get visits(): number {
     return this.entrance?.visitors ?? this.exit?.visits ?? 0;
+  }
+
+  /** The visits that are on now: for whoever counts their bytes. */
+  get live(): readonly Visit[] {
+    return this.entrance?.live ?? this.exit?.live ?? [];
   }
 
   /** The numbers of each target, a snapshot; empty where visits come in. */
