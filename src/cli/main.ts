@@ -1,6 +1,8 @@
 /** The command line: reads flags, runs a command, and says how it ended. */
 import { Command, CommanderError } from 'commander';
 import { ConfigError, InvalidOptionError, PooldError, reasonOf } from '../shared/errors.ts';
+import { ADMIN_FLAGS, adminSettings } from './admin-flags.ts';
+import { withAdmin } from './admin/with-admin.ts';
 import { ExitCode } from './exit-codes.ts';
 import { type Flag, toOption } from './flag.ts';
 import {
@@ -17,6 +19,7 @@ import {
 } from './flags.ts';
 import { explain } from './option-errors.ts';
 import { clientSettings, serverSettings } from './settings.ts';
+import { addStatusCommand } from './status/status-command.ts';
 import { TARGETS_FLAGS } from './target-flags.ts';
 import { packageVersion } from './version.ts';
 
@@ -67,17 +70,27 @@ export async function main(argv: readonly string[]): Promise<ExitCode> {
       running = command;
       const settings = await serverSettings(command);
       if (settings.tokenOnCommandLine) process.title = 'poold server';
+      const adminAt = adminSettings(command);
       if (settings.workers > 1) {
         const { runWorkers } = await import('./workers/run-workers.ts');
-        code = await runWorkers(settings);
+        code = await runWorkers(settings, adminAt);
       } else {
         const { runServer } = await import('./run-server.ts');
-        code = await runServer(settings);
+        code = await withAdmin(adminAt, 'server', (admin) => runServer(settings, admin));
       }
     });
   addFlags(
     server,
-    [SERVER_POOL_FLAGS, { FLOW }, TUNNEL_SERVER_FLAGS, TARGETS_FLAGS, SERVER_TLS_FLAGS, COMMON_FLAGS, { WORKERS }],
+    [
+      SERVER_POOL_FLAGS,
+      { FLOW },
+      TUNNEL_SERVER_FLAGS,
+      TARGETS_FLAGS,
+      SERVER_TLS_FLAGS,
+      COMMON_FLAGS,
+      ADMIN_FLAGS,
+      { WORKERS },
+    ],
     ['listen'],
   );
   const client = program
@@ -89,7 +102,7 @@ export async function main(argv: readonly string[]): Promise<ExitCode> {
       const settings = clientSettings(command);
       if (settings.tokenOnCommandLine) process.title = 'poold client';
       const { runClient } = await import('./run-client.ts');
-      code = await runClient(settings);
+      code = await withAdmin(adminSettings(command), 'client', (admin) => runClient(settings, admin));
     });
   const clientRows = [
     CLIENT_POOL_FLAGS,
@@ -98,6 +111,7 @@ export async function main(argv: readonly string[]): Promise<ExitCode> {
     TARGETS_FLAGS,
     CLIENT_TLS_FLAGS,
     COMMON_FLAGS,
+    ADMIN_FLAGS,
     PATIENCE_FLAGS,
   ];
   addFlags(client, clientRows, ['dial']);
@@ -116,6 +130,7 @@ export async function main(argv: readonly string[]): Promise<ExitCode> {
       const { runDemo } = await import('./demo.ts');
       code = await runDemo({ port: port ?? 0 });
     });
+  addStatusCommand(program, (ended) => (code = ended));
   try {
     await program.parseAsync(argv);
     return code;

@@ -1,5 +1,7 @@
+import { DEFAULT_TUNNEL } from '../client/client-pool-options.ts';
 import { TunnelClient } from '../client/tunnel-client.ts';
 import { formatAddress } from '../shared/net/address.ts';
+import type { Admin } from './admin/admin.ts';
 import { keepFreedMemory } from './allocator.ts';
 import { ExitCode } from './exit-codes.ts';
 import { makeLogger } from './logging.ts';
@@ -9,12 +11,13 @@ import type { ClientSettings } from './settings.ts';
 import { untilStopped } from './signals.ts';
 
 /** `poold client`: runs until it is told to end, or gives up. */
-export async function runClient(settings: ClientSettings): Promise<ExitCode> {
+export async function runClient(settings: ClientSettings, admin?: Admin): Promise<ExitCode> {
   keepFreedMemory();
   const client = new TunnelClient({ pool: settings.pool, ...settings.tunnel });
-  const log = await makeLogger(settings);
+  const log = await makeLogger(settings, admin?.notes.hear);
   for (const warning of settings.warnings) log.warn(warning);
   logClient(client, log);
+  admin?.watchClient(settings.pool.tunnel ?? DEFAULT_TUNNEL, client);
   const givenUp = untilGivenUp(client.servers, settings, log);
   // Heard from the first moment on: a service manager may change its mind during the start.
   const stopped = untilStopped({
@@ -25,6 +28,7 @@ export async function runClient(settings: ClientSettings): Promise<ExitCode> {
     },
     reload: () => log.info('SIGHUP: there is no file to read again'),
   });
+  await admin?.start(log);
   await client.start();
   // Not ready: stopped while it started.
   if (client.servers.ready) {

@@ -1,6 +1,7 @@
 import { ServerPool } from '../server/server-pool.ts';
 import { TunnelServer } from '../server/tunnel-server.ts';
 import { formatAddress } from '../shared/net/address.ts';
+import type { Admin } from './admin/admin.ts';
 import { keepFreedMemory } from './allocator.ts';
 import { ExitCode } from './exit-codes.ts';
 import { makeLogger } from './logging.ts';
@@ -9,12 +10,13 @@ import type { ServerSettings } from './settings.ts';
 import { untilStopped } from './signals.ts';
 
 /** `poold server`: runs until it is told to end. */
-export async function runServer(settings: ServerSettings): Promise<ExitCode> {
+export async function runServer(settings: ServerSettings, admin?: Admin): Promise<ExitCode> {
   keepFreedMemory();
   const server = new TunnelServer({ pool: new ServerPool(settings.pool), ...settings.tunnel });
-  const log = await makeLogger(settings);
+  const log = await makeLogger(settings, admin?.notes.hear);
   for (const warning of settings.warnings) log.warn(warning);
   logServer(server, log);
+  admin?.watchServer(server.pool.tunnel, server);
   // Heard from the first moment on: a service manager may change its mind during the start.
   const stopped = untilStopped({
     async stop(signal) {
@@ -24,6 +26,7 @@ export async function runServer(settings: ServerSettings): Promise<ExitCode> {
     },
     reload: () => log.info('SIGHUP: there is no file to read again'),
   });
+  await admin?.start(log);
   await server.start();
   const { address: listen, fingerprint } = server.pool;
   const { address: visitors } = server;

@@ -22,7 +22,13 @@ const LOOK_MS = 20;
 /** How long the others may take to hear that this worker takes no visitors any more, ms: a look and a round of theirs. */
 const FAREWELL_MS = 100;
 
-export async function runWorker(settings: ServerSettings, index: number, count: number): Promise<ExitCode> {
+/** @param observed whether the first process is going to ask how this one is */
+export async function runWorker(
+  settings: ServerSettings,
+  index: number,
+  count: number,
+  observed: boolean,
+): Promise<ExitCode> {
   keepFreedMemory();
   const link = new PrimaryLink();
   const { material, secret: hex } = await link.setup;
@@ -39,7 +45,8 @@ export async function runWorker(settings: ServerSettings, index: number, count: 
   const reusePort = visitorsAt !== undefined && canReuse(visitorsAt);
   const passOn: Passing['passOn'] = (socket, visitor) => passing.passOn(socket, visitor);
   const server = new TunnelServer({ pool, ...settings.tunnel, reusePort, passOn });
-  const log = (await makeLogger(settings)).child({ worker: index });
+  const hear = observed ? await observe(server, index, link) : undefined;
+  const log = (await makeLogger(settings, hear)).child({ worker: index });
   logServer(server, log);
   const passed = new PassListener(secret, systemClock, (socket, visitor) => {
     if (pool.ready) server.welcome(socket, visitor);
@@ -87,6 +94,21 @@ function poolOptions(
     maxCapacity: Math.ceil(maxCapacity / workers),
     ...(material === undefined ? {} : { tls: { mode: 1, ...tls, cert: material.cert, key: material.key } }),
   };
+}
+
+/** Lets the first process ask how this one is. Returns what tells it of a line of the log. */
+async function observe(server: TunnelServer, index: number, link: PrimaryLink): Promise<(line: string) => void> {
+  // Imported late: without --admin nothing of it is loaded.
+  const [{ LocalSource }, { Notes }] = await Promise.all([
+    import('../admin/local-source.ts'),
+    import('../admin/notes.ts'),
+  ]);
+  const source = new LocalSource('server', String(index));
+  source.watchServer(server.pool.tunnel, server);
+  link.onAsk = (withMetrics) => source.part(withMetrics);
+  const notes = new Notes(() => systemClock.now());
+  notes.onNote((note) => link.tell({ type: 'noted', note }));
+  return notes.hear;
 }
 
 /** With port 0 each would get a port of its own. */

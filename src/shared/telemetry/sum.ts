@@ -18,10 +18,19 @@ export function totalsOf(snapshot: TunnelSnapshot): TunnelSnapshot {
   const none = { idle: 0, inUse: 0, connecting: 0, capacity: 0, max: 0, intervalMs: 0, waiting: 0 };
   return {
     ...snapshot,
+    ready: false,
     connections: { ...snapshot.connections, ...none },
     visits: { ...snapshot.visits, on: 0 },
     peers: [],
-    targets: snapshot.targets.map((target) => ({ ...target, inUse: 0, warm: 0 })),
+    // What it believed of a target has gone with it.
+    targets: snapshot.targets.map(({ target, total, failed }) => ({
+      target,
+      total,
+      failed,
+      up: true,
+      inUse: 0,
+      warm: 0,
+    })),
   };
 }
 
