@@ -4,7 +4,7 @@ import type { Notes } from './notes.ts';
 import type { StatusReport } from './report.ts';
 
 /** The most listeners at once. */
-export const MAX_LISTENERS = 16;
+const MAX_LISTENERS = 16;
 
 /** How often the status is sent, ms. */
 const TICK_MS = 1000;

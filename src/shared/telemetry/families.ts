@@ -6,7 +6,7 @@ import type { Counts, PeerSnapshot, TunnelSnapshot } from './snapshot.ts';
 export type Labels = Readonly<Record<string, string>>;
 
 /** A value, with the labels that it has besides `tunnel` and `side`. */
-export type Sample = readonly [value: number, labels?: Labels];
+type Sample = readonly [value: number, labels?: Labels];
 
 interface Described {
   readonly name: string;

@@ -12,7 +12,7 @@ export type Counts<K extends string> = { readonly [word in K]?: number };
 
 /** Which end of the tunnel this is, and which way its visitors go. */
 export type Side = 'server' | 'client';
-export type Flow = 'reverse' | 'forward';
+type Flow = 'reverse' | 'forward';
 
 /** Connections as they are now. */
 export interface Levels {

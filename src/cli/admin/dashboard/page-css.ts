@@ -40,14 +40,14 @@ body.stale #tunnels { opacity: .55; }
 .tunnel > .title p { color: var(--soft); }
 
 /* The pair */
-.picture { display: grid; grid-template-columns: minmax(7rem, 1fr) 2.5rem minmax(9rem, 1.3fr) minmax(16rem, 4fr) minmax(9rem, 1.3fr) 2.5rem minmax(7rem, 1fr); align-items: stretch; margin-bottom: 12px; }
+.picture { display: grid; grid-template-columns: minmax(7.5rem, .8fr) 2.25rem minmax(12.75rem, 1.3fr) minmax(14rem, 4fr) minmax(12.75rem, 1.3fr) 2.25rem minmax(7.5rem, .8fr); align-items: stretch; margin-bottom: 12px; }
 .stop { border: 1px solid var(--line); border-radius: 8px; background: var(--card); padding: 10px 12px; min-width: 0; }
 .stop.here { border-color: var(--soft); }
 .stop h3 { display: flex; justify-content: space-between; gap: 8px; }
 .stop h3 small { font-size: 11px; font-weight: 400; color: var(--soft); }
 .stop .big { color: var(--ink); font-weight: 600; font-size: 24px; line-height: 1.25; letter-spacing: -.02em; }
 .stop .big small { font-size: 13px; font-weight: 400; letter-spacing: 0; color: var(--soft); margin-left: 5px; }
-.stop p { color: var(--soft); font-size: 12.5px; overflow-wrap: anywhere; }
+.stop p { color: var(--soft); font-size: 12.5px; overflow-wrap: anywhere; white-space: pre-line; }
 .wire { position: relative; }
 .wire::before { content: ""; position: absolute; left: 3px; right: 10px; top: 50%; border-top: 1.5px solid var(--soft); }
 .wire::after { content: ""; position: absolute; right: 4px; top: 50%; width: 0; height: 0; transform: translateY(calc(-50% + .75px)); border: 4.5px solid transparent; border-left: 7px solid var(--soft); border-right: 0; }
@@ -112,7 +112,7 @@ td.good { color: var(--idle); } td.bad { color: var(--errors); font-weight: 600;
 #login input, #login button { font: inherit; padding: 7px 10px; border: 1px solid var(--soft); border-radius: 6px; background: var(--card); color: var(--ink); }
 #login button { background: var(--ink); color: var(--card); border-color: var(--ink); cursor: pointer; }
 
-@media (max-width: 900px) {
+@media (max-width: 1000px) {
   header, main { padding-left: 12px; padding-right: 12px; }
   .picture { grid-template-columns: 1fr; }
   .wire { height: 20px; }

@@ -110,7 +110,7 @@ export class Chart {
       cursor: { y: false, sync: { key: 'poold' }, points: { size: 6 }, drag: { x: false, y: false } },
       scales: { y: { range: (_, __, max) => [0, Math.max(atLeast, (max ?? 0) * 1.1)] } },
       axes: [
-        { ...axis, grid: { show: false }, size: 22, space: 90, values: (_, ats) => ats.map(clockText) },
+        { ...axis, grid: { show: false }, size: 22, space: 64, values: (_, ats) => ats.map(clockText) },
         {
           ...axis,
           grid,

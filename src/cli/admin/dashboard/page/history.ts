@@ -40,7 +40,7 @@ export function isEntrance({ side, flow }: Pick<TunnelSnapshot, 'side' | 'flow'>
 }
 
 /** Everything that has gone wrong so far. */
-export function errorsOf({ visits, dials, handshakesFailed }: TunnelSnapshot): number {
+function errorsOf({ visits, dials, handshakesFailed }: TunnelSnapshot): number {
   const { done: _, ...broken } = visits.closed;
   return sumOf(broken) + sumOf(visits.refused) + sumOf(dials.failed) + sumOf(handshakesFailed);
 }

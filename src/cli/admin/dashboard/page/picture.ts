@@ -73,7 +73,7 @@ export class Picture {
     const own = side === 'server' ? snapshot.listen : undefined;
     const [mine, other] = here ? [this.#entrance, this.#exit] : [this.#exit, this.#entrance];
     const lines = [snapshot.entrance && `visitors at ${snapshot.entrance}`, own && `clients at ${own}`];
-    mine.show(numberText(visits.opened), 'visits so far', lines.filter(Boolean).join(', '));
+    mine.show(numberText(visits.opened), 'visits so far', lines.filter(Boolean).join('\n'));
     if (side === 'server') other.show(numberText(connected), connected === 1 ? 'client' : 'clients', 'connected');
     else
       other.show(
