@@ -70,6 +70,26 @@ test('bytes move while a visit is on, at both ends, for the tunnel and for the p
   t.is(valueOf(after, 'poold_acquire_wait_seconds_count', atClient), 0);
 });
 
+test('in a forward tunnel visitors wait at the client, and the target is the server’s', async (t) => {
+  await using target = await startTarget(echo);
+  await using pair = await startPair({ target: target.port, client: four, flow: 'forward' });
+  const watch = watchBoth(pair);
+  t.is(await ask(pair.visit(), 'hello'), 'hello');
+  await until(() => pair.server.visits + pair.client.visits === 0, 'the visit is over');
+  const text = await watch.text();
+  t.is(valueOf(text, 'poold_acquire_wait_seconds_count', atClient), 1);
+  t.is(valueOf(text, 'poold_acquire_wait_seconds_count', atServer), 0);
+  t.is(valueOf(text, 'poold_target_visits_total', atServer), 1);
+  t.is(valueOf(text, 'poold_peer_visits_total', { ...atServer, peer: pair.client.pool.client }), 1);
+  t.deepEqual(
+    watch.snapshots().map(({ flow, entrance }) => [flow, entrance !== undefined]),
+    [
+      ['forward', false],
+      ['forward', true],
+    ],
+  );
+});
+
 test('a watcher that is taken off listens no more', async (t) => {
   await using target = await startTarget(echo);
   await using pair = await startPair({ target: target.port, client: four });
