@@ -43,6 +43,7 @@ export type { Visit, VisitHandler } from './shared/session/visit.ts';
 export { VisitStream } from './shared/session/visit-stream.ts';
 export type { ClientTlsOptions, Pem, ServerTlsOptions, TlsMode } from './shared/tls/modes.ts';
 export type { PooledConnection } from './shared/tunnel/pooled-connection.ts';
+export type { RefusalReason } from './shared/tunnel/refusal.ts';
 export type { TargetStats } from './shared/tunnel/targets.ts';
 export type { TargetOption, TargetsOptions } from './shared/tunnel/tunnel-options.ts';
 export type * from './shared/tunnel/visit-events.ts';

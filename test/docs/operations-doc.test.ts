@@ -6,13 +6,13 @@ import { snapshotOf } from '../helpers/snapshots.ts';
 
 // ava runs in the project's root.
 const page = readFileSync('docs/operations.md', 'utf8');
-const lines = page.split('\n').map((line) => line.replaceAll(/ +/g, ' '));
+const lines = new Set(page.split('\n').map((line) => line.replaceAll(/ +/g, ' ')));
 
 test('every metric is on the page as it is, and the page has no other', (t) => {
   const families = [...NUMBER_FAMILIES, ...HISTOGRAM_FAMILIES];
   for (const { name, type, labels = [], help } of families) {
     const row = `| \`${name}\` | ${type} | ${labels.join(', ')} | ${help} |`.replaceAll(/ +/g, ' ');
-    t.true(lines.includes(row), row);
+    t.true(lines.has(row), row);
   }
   const names = new Set(families.map(({ name }) => name));
   for (const [name] of page.matchAll(/\bpoold_[a-z_]+/g)) t.true(names.has(name.replace(/_bucket$/, '')), name);
@@ -40,7 +40,7 @@ function keysOf(value: object, prefix = ''): string[] {
     .flatMap(([key, inner]) => {
       if (typeof inner === 'number' && Array.isArray(value)) return [];
       const path = `${prefix}.${key}`;
-      return typeof inner === 'object' && inner !== null ? [path, ...keysOf(inner as object, path)] : [path];
+      return typeof inner === 'object' && inner !== null ? [path].concat(keysOf(inner as object, path)) : [path];
     })
     .sort();
 }

@@ -46,13 +46,14 @@ export function addStatusCommand(program: Command, ended: (code: ExitCode) => vo
 }
 
 /** @throws StatusError */
-async function ask({ address, token }: Ask): Promise<StatusReport> {
+async function ask({ address, token }: Ask, stopped?: AbortSignal): Promise<StatusReport> {
   const where = formatAddress(address);
   const headers: Record<string, string> = token === undefined ? {} : { authorization: `Bearer ${token}` };
+  const signal = AbortSignal.any([AbortSignal.timeout(TIMEOUT_MS), ...(stopped === undefined ? [] : [stopped])]);
   let response: Response;
   let text: string;
   try {
-    response = await fetch(`http://${where}/status`, { headers, signal: AbortSignal.timeout(TIMEOUT_MS) });
+    response = await fetch(`http://${where}/status`, { headers, signal });
     text = await response.text();
   } catch (cause) {
     const why = reasonOf(cause instanceof Error && cause.cause !== undefined ? cause.cause : cause);
@@ -73,11 +74,15 @@ function readReport(text: string): StatusReport | undefined {
   }
 }
 
-/** Until SIGINT or SIGTERM. The first answer must come; when a later one does not, that is shown, and asked for again. */
+/**
+ * Until SIGINT or SIGTERM, or until nobody reads it any more. The first answer must come; when a later one does not, that
+ * is shown, and asked for again.
+ */
 async function watch(source: Ask, json: boolean): Promise<void> {
   const stopping = new AbortController();
   const stop = (): void => stopping.abort();
   process.on('SIGINT', stop).on('SIGTERM', stop);
+  process.stdout.on('error', stop);
   let before: StatusReport | undefined;
   let report: StatusReport | undefined = await ask(source);
   if (!json && process.stdout.isTTY) process.stdout.write('\u001B[2J');
@@ -86,11 +91,11 @@ async function watch(source: Ask, json: boolean): Promise<void> {
     before = report;
     await pause(stopping.signal);
     try {
-      report = await ask(source);
+      report = await ask(source, stopping.signal);
     } catch (error) {
       report = undefined;
       // The table stays above it, as old as it is.
-      console.error(`poold: ${reasonOf(error)}`);
+      if (!stopping.signal.aborted) console.error(`poold: ${reasonOf(error)}`);
     }
   }
   process.off('SIGINT', stop).off('SIGTERM', stop);
@@ -98,11 +103,13 @@ async function watch(source: Ask, json: boolean): Promise<void> {
 
 function pause(signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
-    const timer = setTimeout(resolve, WATCH_MS);
-    signal.addEventListener('abort', () => {
+    const end = (): void => {
       clearTimeout(timer);
+      signal.removeEventListener('abort', end);
       resolve();
-    });
+    };
+    const timer = setTimeout(end, WATCH_MS);
+    signal.addEventListener('abort', end);
   });
 }
 
