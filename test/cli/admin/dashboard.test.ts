@@ -30,7 +30,10 @@ function watch(page: Page, origin: string): Watched {
 function linePixels(page: Page, [red, green, blue]: readonly number[]): Promise<number> {
   return page.evaluate(`(() => {
     const canvas = document.querySelector('.chart canvas');
-    const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+    const copy = Object.assign(document.createElement('canvas'), { width: canvas.width, height: canvas.height });
+    const context = copy.getContext('2d', { willReadFrequently: true });
+    context.drawImage(canvas, 0, 0);
+    const { data } = context.getImageData(0, 0, canvas.width, canvas.height);
     let count = 0;
     for (let at = 0; at < data.length; at += 4) {
       const far = [${red}, ${green}, ${blue}].some((part, n) => Math.abs(data[at + n] - part) > 12);
@@ -81,7 +84,13 @@ inBrowser('the dashboard shows visits as they are made, in light and in dark', a
     await used.nth(1).waitFor();
     visitor.end();
     await used.first().waitFor({ state: 'detached' });
-    t.true((await linePixels(page, LOOKS[colorScheme].idle)) > 3);
+    const pixels = () => linePixels(page, LOOKS[colorScheme].idle);
+    const drawn = await pixels();
+    const deadline = performance.now() + 15_000;
+    let grown = drawn;
+    // A second is about six pixels wide.
+    while (grown < drawn + 12 && performance.now() < deadline) grown = await pixels();
+    t.true(drawn > 0 && grown >= drawn + 12, `${drawn}, then ${grown}`);
     const legend = await page.locator('.chart').first().locator('dd').first().textContent();
     t.regex(legend ?? '', /^\d+$/);
     const ground = await page.evaluate('getComputedStyle(document.body).backgroundColor');

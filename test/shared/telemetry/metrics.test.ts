@@ -126,6 +126,20 @@ test('a client that has left leaves no series behind, and the totals stay', asyn
   t.is(valueOf(text, 'poold_ready', atClient), 0);
 });
 
+test('a client that comes back is counted anew', async (t) => {
+  await using target = await startTarget(echo);
+  await using pair = await startPair({ target: target.port, client: four });
+  const watch = watchBoth(pair);
+  const peer = () => watch.snapshots()[0]?.peers[0];
+  t.is(await ask(pair.visit(), 'hello'), 'hello');
+  await until(() => pair.server.visits === 0, 'the visit is over');
+  t.like(peer(), { peer: pair.client.pool.client, visits: 1, bytesReceived: 5 });
+  pair.server.pool.flush();
+  t.is(peer(), undefined);
+  await until(() => peer() !== undefined, 'the client is back');
+  t.like(peer(), { peer: pair.client.pool.client, visits: 0, bytesReceived: 0 });
+});
+
 test('what fails is counted by its reason', async (t) => {
   await using pair = await startPair({ target: await freePort(), client: four, tunnelServer: { waitMs: 1 } });
   const watch = watchBoth(pair);
