@@ -22,7 +22,8 @@ const DOORS: Readonly<Record<string, readonly string[]>> = {
     'session',
     'tunnel',
   ],
-  cli: ['server', 'client', 'base', 'net', 'tls', 'policy', 'resilience', 'relay', 'tunnel'],
+  cli: ['server', 'client', 'base', 'net', 'tls', 'policy', 'resilience', 'relay', 'tunnel', 'telemetry'],
+  telemetry: ['server', 'client', 'base', 'net', 'resilience', 'pool', 'group', 'relay', 'session', 'tunnel'],
   server: ['base', 'net', 'tls', 'policy', 'wire', 'resilience', 'pool', 'relay', 'session', 'tunnel'],
   client: ['base', 'net', 'tls', 'policy', 'wire', 'resilience', 'pool', 'group', 'session', 'tunnel'],
   tunnel: ['base', 'net', 'policy', 'wire', 'resilience', 'pool', 'relay', 'session'],
@@ -102,6 +103,15 @@ test('every import goes through a door of the house', (t) => {
       const target = roomOf(relative('.', normalize(join(dirname(file), from))));
       const open = target === room || DOORS[room]?.includes(target);
       t.true(open, `${file} (room ${room}) imports ${from} (room ${target})`);
+    }
+  }
+});
+
+test('telemetry listens to what it knows by its types alone', (t) => {
+  for (const file of files.filter((one) => roomOf(one) === 'telemetry')) {
+    for (const { from, typeOnly } of importsOf(file)) {
+      const target = from.startsWith('.') ? roomOf(normalize(join(dirname(file), from))) : 'telemetry';
+      t.true(typeOnly || ['telemetry', 'base', 'net'].includes(target), `${file} imports ${from}`);
     }
   }
 });

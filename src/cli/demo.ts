@@ -1,4 +1,4 @@
-/** `poold demo`: the whole pair on this machine, with a small web page as the target. */
+/** `poold demo`: the whole pair on this machine, with a small web page as the target, and a dashboard of both ends. */
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -6,8 +6,11 @@ import { TunnelClient } from '../client/tunnel-client.ts';
 import { ServerPool } from '../server/server-pool.ts';
 import { TunnelServer } from '../server/tunnel-server.ts';
 import { formatAddress } from '../shared/net/address.ts';
+import { Admin } from './admin/admin.ts';
 import { DEMO_PAGE } from './demo-page.ts';
 import { ExitCode } from './exit-codes.ts';
+import { makeLogger } from './logging.ts';
+import { logClient, logServer } from './pool-log.ts';
 import { untilStopped } from './signals.ts';
 import { makeToken } from './token.ts';
 
@@ -32,12 +35,17 @@ export async function runDemo({ port }: { readonly port: number }): Promise<Exit
   const stopping = new AbortController();
   const stopped = untilStopped({ stop: async () => stopping.abort(), reload: () => {} });
   const token = makeToken();
+  const admin = new Admin({ listen: { host: '127.0.0.1', port: 0 }, hosts: [], tokens: [], warnings: [] }, 'demo');
+  // The dashboard shows what a log would say.
+  const log = await makeLogger({ logLevel: 'silent', logFormat: 'json' }, admin.notes.hear);
   let visits = 0;
   const server = new TunnelServer({
     pool: new ServerPool({ listen: '127.0.0.1:0', token }),
     public: { host: '127.0.0.1', port },
   });
   server.on('visitOpened', () => (visits += 1));
+  logServer(server, log);
+  admin.watchServer('demo', server);
   const stats = (): DemoStats => {
     const { idle, inUse, created } = server.pool.stats();
     return { idle, inUse, visits, created };
@@ -45,14 +53,18 @@ export async function runDemo({ port }: { readonly port: number }): Promise<Exit
   const [page, target] = await startPage(stats);
   let client: TunnelClient | undefined;
   try {
+    const dashboard = await admin.start(log);
     await server.start();
     const dial = server.pool.address;
     if (dial === undefined || server.address === undefined) throw new Error('the demo does not listen');
     client = new TunnelClient({ pool: { dial, token, minCapacity: IDLE, maxCapacity: 64 }, target });
+    logClient(client, log);
+    admin.watchClient('demo', client);
     await client.start();
     await Promise.race([server.pool.warmed(IDLE), stopped]);
     if (!stopping.signal.aborted) {
       console.log(`open http://${formatAddress(server.address)}/ in a browser; Ctrl+C ends the demo`);
+      console.log(`the dashboard is at http://${dashboard}/`);
       const line = showLine(stats);
       await stopped;
       clearInterval(line);
@@ -60,6 +72,7 @@ export async function runDemo({ port }: { readonly port: number }): Promise<Exit
     }
     return ExitCode.clean;
   } finally {
+    admin.close();
     await Promise.all([client?.close({ graceMs: 0 }), server.close({ graceMs: 0 })]);
     page.closeAllConnections();
     page.close();

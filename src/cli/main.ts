@@ -2,6 +2,8 @@
 import { Command, CommanderError } from 'commander';
 import { ConfigError, InvalidOptionError, PooldError, reasonOf } from '../shared/errors.ts';
 import { CERT_FLAGS, type CertSettings } from './cert-flags.ts';
+import { ADMIN_FLAGS, adminSettings } from './admin-flags.ts';
+import { withAdmin } from './admin/with-admin.ts';
 import { ExitCode } from './exit-codes.ts';
 import { type Flag, toOption } from './flag.ts';
 import {
@@ -20,6 +22,7 @@ import { DATAGRAM_FLAGS } from './datagram-flags.ts';
 import { explain } from './option-errors.ts';
 import { again } from './reload.ts';
 import { clientSettings, serverSettings } from './settings.ts';
+import { addStatusCommand } from './status/status-command.ts';
 import { TARGETS_FLAGS } from './target-flags.ts';
 import { VISITORS_FLAGS } from './visitor-flags.ts';
 import { packageVersion } from './version.ts';
@@ -82,12 +85,14 @@ export async function main(argv: readonly string[]): Promise<ExitCode> {
       running = command;
       const settings = await serverSettings(command);
       if (settings.secretOnCommandLine) process.title = 'poold server';
+      const adminAt = adminSettings(command);
       if (settings.workers > 1) {
         const { runWorkers } = await import('./workers/run-workers.ts');
-        code = await runWorkers(settings, again(command, serverSettings));
+        code = await runWorkers(settings, again(command, serverSettings), adminAt);
       } else {
         const { runServer } = await import('./run-server.ts');
-        code = await runServer(settings, again(command, serverSettings));
+        const renewed = again(command, serverSettings);
+        code = await withAdmin(adminAt, 'server', (admin) => runServer(settings, renewed, admin));
       }
     });
   addFlags(
@@ -101,6 +106,7 @@ export async function main(argv: readonly string[]): Promise<ExitCode> {
       TARGETS_FLAGS,
       SERVER_TLS_FLAGS,
       COMMON_FLAGS,
+      ADMIN_FLAGS,
       { WORKERS },
     ],
     ['listen'],
@@ -114,7 +120,8 @@ export async function main(argv: readonly string[]): Promise<ExitCode> {
       const settings = await clientSettings(command);
       if (settings.secretOnCommandLine) process.title = 'poold client';
       const { runClient } = await import('./run-client.ts');
-      code = await runClient(settings, again(command, clientSettings));
+      const renewed = again(command, clientSettings);
+      code = await withAdmin(adminSettings(command), 'client', (admin) => runClient(settings, renewed, admin));
     });
   const clientRows = [
     CLIENT_POOL_FLAGS,
@@ -125,6 +132,7 @@ export async function main(argv: readonly string[]): Promise<ExitCode> {
     TARGETS_FLAGS,
     CLIENT_TLS_FLAGS,
     COMMON_FLAGS,
+    ADMIN_FLAGS,
     PATIENCE_FLAGS,
   ];
   addFlags(client, clientRows, ['dial']);
@@ -152,6 +160,7 @@ export async function main(argv: readonly string[]): Promise<ExitCode> {
       const { runDemo } = await import('./demo.ts');
       code = await runDemo({ port: port ?? 0 });
     });
+  addStatusCommand(program, (ended) => (code = ended));
   try {
     await program.parseAsync(argv);
     return code;

@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import type { TunnelClient } from '../client/tunnel-client.ts';
 import { checkServerPoolOptions } from '../server/server-pool-options.ts';
 import type { TunnelServer } from '../server/tunnel-server.ts';
-import { InvalidOptionError, reasonOf } from '../shared/errors.ts';
+import { ConfigError, InvalidOptionError, reasonOf } from '../shared/errors.ts';
 import { visitorRules } from '../shared/tunnel/visitor-rules.ts';
 import type { Logger } from './logging.ts';
 import { explain } from './option-errors.ts';
@@ -23,25 +23,41 @@ export function again<S>(command: Command, read: (command: Command) => Promise<S
   };
 }
 
-/** A function that reads the settings and applies them, one time after the other, and says how it went. */
+/** Reads the settings and applies them, one time after the other; says how it went, and resolves with what was wrong. */
+export type Reload = () => Promise<string | undefined>;
+
 export function reloader<S extends { readonly warnings: readonly string[] }>(
   again: Again<S>,
   apply: (settings: S) => Promise<void>,
   log: Logger,
-): () => void {
-  let last = Promise.resolve();
-  const reload = async (): Promise<void> => {
+): Reload {
+  let last: Promise<unknown> = Promise.resolve();
+  const reload = async (): Promise<string | undefined> => {
     try {
       const settings = await again.read();
       await apply(settings);
       for (const warning of settings.warnings) log.warn(warning);
       log.info('reloaded: files are read again');
+      return undefined;
     } catch (error) {
-      log.error(`reload: nothing has changed: ${again.explain(error)}`);
+      const problem = again.explain(error);
+      log.error(`reload: nothing has changed: ${problem}`);
+      return problem;
     }
   };
   return () => {
-    last = last.then(reload);
+    const reloaded = last.then(reload);
+    last = reloaded;
+    return reloaded;
+  };
+}
+
+/** The same for whoever asks by other means than a signal. @throws ConfigError saying what was wrong */
+export function onDemand(reload: Reload): () => Promise<{ readonly reloaded: true }> {
+  return async () => {
+    const problem = await reload();
+    if (problem !== undefined) throw new ConfigError(problem);
+    return { reloaded: true };
   };
 }
 

@@ -1,21 +1,29 @@
 import { ServerPool } from '../server/server-pool.ts';
 import { TunnelServer } from '../server/tunnel-server.ts';
 import { formatAddress } from '../shared/net/address.ts';
+import type { Admin } from './admin/admin.ts';
 import { keepFreedMemory } from './allocator.ts';
 import { ExitCode } from './exit-codes.ts';
 import { makeLogger } from './logging.ts';
 import { logServer } from './pool-log.ts';
-import { type Again, reloader, renewServer } from './reload.ts';
+import { type Again, onDemand, reloader, renewServer } from './reload.ts';
 import type { ServerSettings } from './settings.ts';
 import { untilStopped } from './signals.ts';
 
 /** `poold server`: runs until it is told to end. */
-export async function runServer(settings: ServerSettings, again: Again<ServerSettings>): Promise<ExitCode> {
+export async function runServer(
+  settings: ServerSettings,
+  again: Again<ServerSettings>,
+  admin?: Admin,
+): Promise<ExitCode> {
   keepFreedMemory();
   const server = new TunnelServer({ pool: new ServerPool(settings.pool), ...settings.tunnel });
-  const log = await makeLogger(settings);
+  const log = await makeLogger(settings, admin?.notes.hear);
   for (const warning of settings.warnings) log.warn(warning);
   logServer(server, log);
+  admin?.watchServer(server.pool.tunnel, server);
+  const reload = reloader(again, (renewed) => renewServer(server, renewed), log);
+  if (admin !== undefined) admin.reload = onDemand(reload);
   // Heard from the first moment on: a service manager may change its mind during the start.
   const stopped = untilStopped({
     async stop(signal) {
@@ -23,8 +31,9 @@ export async function runServer(settings: ServerSettings, again: Again<ServerSet
       await server.close({ graceMs: settings.gracePeriodMs });
       log.info({ datagrams: server.datagramStats() }, 'ended');
     },
-    reload: reloader(again, (renewed) => renewServer(server, renewed), log),
+    reload: () => void reload(),
   });
+  await admin?.start(log);
   await server.start();
   const { address: listen, fingerprint } = server.pool;
   const { address: visitors } = server;

@@ -201,7 +201,8 @@ function readTokens(command: Command): { tokens: string[] | undefined; warnings:
   return { tokens: [token as string], warnings: isTyped(TOKEN, command) ? [hint] : [] };
 }
 
-function readTokenFile(path: string, name: string): { tokens: string[]; warnings: string[] } {
+/** The tokens of a file, one a line. @throws ConfigError when it cannot be used */
+export function readTokenFile(path: string, name: string): { tokens: string[]; warnings: string[] } {
   const tokens = readText(path, name)
     .split('\n')
     .map((line) => line.trim())

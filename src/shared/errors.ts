@@ -226,6 +226,11 @@ export class NoNodeError extends PooldError {
   }
 }
 
+/** Nobody answers at the admin address of a running command, or not with its status. */
+export class StatusError extends PooldError {
+  readonly code = 'POOLD_ERR_STATUS';
+}
+
 /** A node's health check had no result in time. */
 export class HealthCheckTimeoutError extends PooldError {
   readonly code = 'POOLD_ERR_HEALTH_CHECK_TIMEOUT';

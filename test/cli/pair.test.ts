@@ -290,6 +290,8 @@ test('the demo serves its page, soon after its start, and ends cleanly', async (
   const stats = (await (await fetch(`${address}stats`)).json()) as { visits: number; created: number };
   t.true(stats.visits >= 1);
   await demo.printed(/pool: \d+ idle/);
+  const [, dashboard = ''] = await demo.printed(/dashboard is at (http:\S+)/);
+  t.regex(await (await fetch(dashboard)).text(), /<title>poold<\/title>/);
   demo.kill('SIGINT');
   t.is(await demo.ended(), 0, demo.output);
 });

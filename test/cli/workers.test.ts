@@ -1,20 +1,15 @@
-import { readFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { once } from 'node:events';
 import { platform } from 'node:process';
 import test from 'ava';
-import type { Child } from '../helpers/child.ts';
+import { childrenOf } from '../helpers/child.ts';
 import { runCli, startCli, textFile } from '../helpers/cli.ts';
 import { askSoon, clientArgs, ports, serverArgs } from '../helpers/cli-pair.ts';
+import { until } from '../helpers/events.ts';
 import { ask } from '../helpers/pair.ts';
 import { echo, startTarget } from '../helpers/targets.ts';
 
 const SECRET = 'the-secret-that-nobody-must-see';
-
-/** The processes that a process has started, on Linux. */
-function childrenOf({ process: { pid } }: Child): number[] {
-  return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean).map(Number);
-}
 
 function visit(port: number, message: string): Promise<string> {
   return ask(connect({ port, host: '127.0.0.1', allowHalfOpen: true }), message);
@@ -56,6 +51,17 @@ onLinux('a worker that ends is started again, shows the same certificate, and ta
   t.is(childrenOf(server).length, 2);
   t.is(await askSoon(at.visitors, 'served'), 'served');
   t.notRegex(client.output, /FINGERPRINT/);
+});
+
+onLinux('a server ends in order also while a worker is just being started again', async (t) => {
+  const file = await textFile(t, SECRET);
+  await using server = startCli(serverArgs(await ports(), file, '--workers', '2'));
+  await server.printed(/"workers":2/);
+  process.kill(childrenOf(server)[0] as number, 'SIGKILL');
+  await server.printed(/a worker has ended/);
+  await until(() => childrenOf(server).length === 2, 'the worker is there, and hears nothing yet');
+  server.kill('SIGTERM');
+  t.is(await server.ended(), 0, server.output);
 });
 
 test('a server that cannot listen says so and ends, with all of its processes', async (t) => {

@@ -1,6 +1,7 @@
 /** Processes that tests start: waited for by what they print, and always ended by their own ID. */
 import { type ChildProcess, spawn, type SpawnOptions } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 
 export interface Child extends AsyncDisposable {
   readonly process: ChildProcess;
@@ -56,4 +57,9 @@ export function startChild(command: string, args: readonly string[], options: Sp
       await closed;
     },
   };
+}
+
+/** The processes that a process has started, on Linux. */
+export function childrenOf({ process: { pid } }: Child): number[] {
+  return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean).map(Number);
 }

@@ -1,5 +1,8 @@
 /** What the first process of a server and its workers tell each other. */
 
+import type { Part } from '../admin/local-source.ts';
+import type { Note } from '../admin/report.ts';
+
 /** The first process to a worker: what all have in common. */
 export interface Setup {
   readonly type: 'setup';
@@ -18,7 +21,6 @@ interface Peers {
 /** The first process to a worker: end in order. */
 interface Stop {
   readonly type: 'stop';
-  readonly signal: NodeJS.Signals;
 }
 
 /** The first process to a worker: read the files again. */
@@ -26,7 +28,16 @@ interface Reload {
   readonly type: 'reload';
 }
 
-export type ToWorker = Setup | Peers | Stop | Reload;
+/** The first process to a worker: say how you are. */
+interface Ask {
+  readonly type: 'ask';
+  /** Comes back with the answer. */
+  readonly round: number;
+  /** Whether the numbers of Node.js are wanted, too. */
+  readonly withMetrics: boolean;
+}
+
+export type ToWorker = Setup | Peers | Stop | Reload | Ask;
 
 /** A worker to the first process: it waits for its setup. */
 interface Ready {
@@ -50,7 +61,20 @@ interface Idle {
   readonly idle: boolean;
 }
 
-export type FromWorker = Ready | Listening | Idle;
+/** A worker to the first process: how it is, as it was asked. */
+interface Answer {
+  readonly type: 'answer';
+  readonly round: number;
+  readonly part: Part;
+}
+
+/** A worker to the first process: a line of its log, for the admin address. */
+interface Noted {
+  readonly type: 'noted';
+  readonly note: Note;
+}
+
+export type FromWorker = Ready | Listening | Idle | Answer | Noted;
 
 /** The environment variable that makes a process a worker: `INDEX/COUNT`. */
 export const WORKER_VARIABLE = 'POOLD_WORKER_OF';

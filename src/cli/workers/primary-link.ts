@@ -1,3 +1,4 @@
+import type { Part } from '../admin/local-source.ts';
 import type { FromWorker, Setup, ToWorker } from './messages.ts';
 
 /** A worker's side of its channel to the first process: one listener, from the start, so that nothing is missed. */
@@ -10,6 +11,8 @@ export class PrimaryLink {
   ports: readonly number[] = [];
   /** Reads the files again. */
   onReload: (() => void) | undefined;
+  /** Answers the first process when it asks how this one is. */
+  onAsk: ((withMetrics: boolean) => Promise<Part>) | undefined;
 
   constructor() {
     let setUp: (setup: Setup) => void = () => {};
@@ -23,6 +26,7 @@ export class PrimaryLink {
       if (message.type === 'setup') setUp(message);
       else if (message.type === 'peers') this.ports = message.ports;
       else if (message.type === 'reload') this.onReload?.();
+      else if (message.type === 'ask') void this.#answer(message.round, message.withMetrics);
       else stop();
     });
     this.tell({ type: 'ready' });
@@ -30,5 +34,11 @@ export class PrimaryLink {
 
   tell(message: FromWorker): void {
     process.send?.(message);
+  }
+
+  async #answer(round: number, withMetrics: boolean): Promise<void> {
+    const part = await this.onAsk?.(withMetrics);
+    // The first process may have gone meanwhile.
+    if (part !== undefined && process.connected) this.tell({ type: 'answer', round, part });
   }
 }

@@ -5,10 +5,12 @@ import { systemClock, type Timer } from '../../shared/clock.ts';
 import { reasonOf } from '../../shared/errors.ts';
 import { Backoff } from '../../shared/resilience/backoff.ts';
 import { serverMaterial } from '../../shared/tls/material.ts';
+import type { AdminSettings } from '../admin-flags.ts';
 import { ExitCode } from '../exit-codes.ts';
 import { type Logger, makeLogger } from '../logging.ts';
 import type { ServerSettings } from '../settings.ts';
 import { untilStopped } from '../signals.ts';
+import type { WorkersAdmin } from './workers-admin.ts';
 import { type FromWorker, type Listening, type Setup, type ToWorker, WORKER_VARIABLE } from './messages.ts';
 
 /** The longest pause before a worker that keeps ending is started again, ms. */
@@ -36,20 +38,28 @@ interface Place {
   restart: Timer | undefined;
 }
 
-export async function runPrimary(settings: ServerSettings): Promise<ExitCode> {
-  const log = await makeLogger(settings);
+export async function runPrimary(settings: ServerSettings, adminAt?: AdminSettings): Promise<ExitCode> {
+  // Imported late: without --admin nothing of it is loaded.
+  const admin = adminAt && new (await import('./workers-admin.ts')).WorkersAdmin(adminAt);
+  const log = await makeLogger(settings, admin?.notes.hear);
   for (const warning of settings.warnings) log.warn(warning);
-  const primary = new Primary(settings, log);
+  const primary = new Primary(settings, log, admin);
   const stopped = untilStopped({
     stop: (signal) => primary.stop(signal),
     reload: () => primary.reload(),
   });
-  return Promise.race([primary.run(), stopped.then(() => ExitCode.clean)]);
+  try {
+    await admin?.start(log);
+    return await Promise.race([primary.run(), stopped.then(() => ExitCode.clean)]);
+  } finally {
+    admin?.close();
+  }
 }
 
 class Primary {
   readonly #settings: ServerSettings;
   readonly #log: Logger;
+  readonly #admin: WorkersAdmin | undefined;
   readonly #places: readonly Place[];
   readonly #secret = randomBytes(16).toString('hex');
   #setup: Setup | undefined;
@@ -58,9 +68,11 @@ class Primary {
   #telling: Timer | undefined;
   #end: (code: ExitCode) => void = () => {};
 
-  constructor(settings: ServerSettings, log: Logger) {
+  constructor(settings: ServerSettings, log: Logger, admin: WorkersAdmin | undefined) {
     this.#settings = settings;
     this.#log = log;
+    this.#admin = admin;
+    if (admin !== undefined) admin.ask = (round, withMetrics) => this.#ask(round, withMetrics);
     this.#places = Array.from({ length: settings.workers }, (_, index) => {
       const backoff = new Backoff();
       return { index, backoff, worker: undefined, listening: undefined, idle: false, told: '', restart: undefined };
@@ -87,7 +99,7 @@ class Primary {
     this.#log.info({ signal }, 'ending: no new visitors');
     const running = this.#places.flatMap(({ worker }) => (worker === undefined ? [] : [worker]));
     const ends = running.map((worker) => new Promise((resolve) => worker.once('exit', resolve)));
-    for (const worker of running) send(worker, { type: 'stop', signal });
+    for (const worker of running) send(worker, { type: 'stop' });
     await Promise.all(ends);
     this.#log.info('ended');
   }
@@ -119,7 +131,9 @@ class Primary {
     if (place.worker !== worker) return;
     switch (message.type) {
       case 'ready':
-        return send(worker, this.#setup as Setup);
+        send(worker, this.#setup as Setup);
+        // What it was told before it listened is lost.
+        return this.#stopping ? send(worker, { type: 'stop' }) : undefined;
       case 'listening':
         place.listening = message;
         place.backoff.reset();
@@ -128,7 +142,20 @@ class Primary {
       case 'idle':
         place.idle = message.idle;
         return this.#tellPeersSoon();
+      case 'answer':
+        return this.#admin?.take(place.index, message.round, message.part);
+      case 'noted':
+        return this.#admin?.notes.add(message.note);
     }
+  }
+
+  /** Asks those that serve how they are; returns which. */
+  #ask(round: number, withMetrics: boolean): number[] {
+    return this.#places.flatMap(({ index, worker, listening }) => {
+      if (worker === undefined || listening === undefined) return [];
+      send(worker, { type: 'ask', round, withMetrics });
+      return [index];
+    });
   }
 
   /** Says once that visitors may come: when all serve. */
@@ -163,6 +190,7 @@ class Primary {
   #left(place: Place, worker: Worker | undefined, why: Why): void {
     if (place.worker !== worker) return;
     const { index, backoff, listening } = place;
+    this.#admin?.left(index);
     Object.assign(place, { worker: undefined, listening: undefined, idle: false });
     if (this.#stopping) return;
     // One that never served has said why; the others would say the same.

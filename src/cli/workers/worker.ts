@@ -23,11 +23,13 @@ const LOOK_MS = 20;
 /** How long the others may take to hear that this worker takes no visitors any more, ms: a look and a round of theirs. */
 const FAREWELL_MS = 100;
 
+/** @param observed whether the first process is going to ask how this one is */
 export async function runWorker(
   settings: ServerSettings,
   again: Again<ServerSettings>,
   index: number,
   count: number,
+  observed: boolean,
 ): Promise<ExitCode> {
   keepFreedMemory();
   const link = new PrimaryLink();
@@ -47,9 +49,11 @@ export async function runWorker(
   // Datagrams stay where the system brings them, and wait there for a connection.
   const passes = settings.tunnel.protocol !== 'udp';
   const server = new TunnelServer({ pool, ...settings.tunnel, reusePort, ...(passes ? { passOn } : {}) });
-  const log = (await makeLogger(settings)).child({ worker: index });
+  const hear = observed ? await observe(server, index, link) : undefined;
+  const log = (await makeLogger(settings, hear)).child({ worker: index });
   logServer(server, log);
-  link.onReload = reloader(again, (renewed) => renewServer(server, renewed), log);
+  const reload = reloader(again, (renewed) => renewServer(server, renewed), log);
+  link.onReload = () => void reload();
   const passed = new PassListener(secret, systemClock, (socket, visitor) => {
     if (pool.ready) server.welcome(socket, visitor);
     return pool.ready;
@@ -96,6 +100,21 @@ function poolOptions(
     maxCapacity: Math.ceil(maxCapacity / workers),
     ...(material === undefined ? {} : { tls: { mode: 1, ...tls, cert: material.cert, key: material.key } }),
   };
+}
+
+/** Lets the first process ask how this one is. Returns what tells it of a line of the log. */
+async function observe(server: TunnelServer, index: number, link: PrimaryLink): Promise<(line: string) => void> {
+  // Imported late: without --admin nothing of it is loaded.
+  const [{ LocalSource }, { Notes }] = await Promise.all([
+    import('../admin/local-source.ts'),
+    import('../admin/notes.ts'),
+  ]);
+  const source = new LocalSource('server', String(index));
+  source.watchServer(server.pool.tunnel, server);
+  link.onAsk = (withMetrics) => source.part(withMetrics);
+  const notes = new Notes(() => systemClock.now());
+  notes.onNote((note) => link.tell({ type: 'noted', note }));
+  return notes.hear;
 }
 
 /** A function that tells the first process whether a connection is idle, when that has changed. */

@@ -381,7 +381,9 @@ export class ConnectionPool<T extends PoolConnection>
     this.#housekeeper.start();
     connection.onClose((reason) => this.#connectionClosed(entry, reason));
     if (!this.heard('connectionReady')) return this.#place(entry);
-    this.tell('connectionReady', { pool: this.name, id, group, connectMs, ...(token === undefined ? {} : { token }) });
+    const { remote } = connection;
+    const named = token === undefined ? {} : { token };
+    this.tell('connectionReady', { pool: this.name, id, group, remote, connectMs, ...named });
     return this.#placeTold(entry);
   }
 

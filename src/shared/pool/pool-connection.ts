@@ -19,6 +19,8 @@ export type PutRefusal = Extract<
 export interface PoolConnection {
   /** Closed already, by whichever side. */
   readonly closed: boolean;
+  /** The other end, for people, where there is one: `ip:port`. */
+  readonly remote?: string;
   /** Closes at once and for good; a second call does nothing. */
   close(reason: CloseReason): void;
   /**

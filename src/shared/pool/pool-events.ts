@@ -16,6 +16,8 @@ export interface ConnectionEvent extends PoolEvent {
 /** A new connection came in and is ready. `connectMs`: from the reservation to now, 0 when there was none. */
 export interface ConnectionReadyEvent extends ConnectionEvent {
   readonly group: string;
+  /** The other end, `ip:port`, where the connection knows it. */
+  readonly remote: string | undefined;
   readonly connectMs: number;
   /** At a server: the name of the token that let its client in, if that has one. */
   readonly token?: string;

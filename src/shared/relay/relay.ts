@@ -39,9 +39,9 @@ export type RelaySocket = Duplex & { resetAndDestroy?(): unknown; readonly local
 /** How a relay ended: both directions done, the visit reset, the socket broken, or no byte moved for too long. */
 export type RelayEnd = 'done' | 'reset' | 'broken' | 'stalled';
 
-export interface RelayOptions {
+export interface RelayOptions<V extends RelayVisit = RelayVisit> {
   readonly socket: RelaySocket;
-  readonly visit: RelayVisit;
+  readonly visit: V;
   /** RESET codes for a socket that breaks off (`error` says how, if anything does), and for a stall. */
   readonly brokenCode: (error: Error | undefined) => number;
   readonly stalledCode: number;
@@ -49,7 +49,7 @@ export interface RelayOptions {
   /** The visit's OPENED has come. */
   readonly onOpened?: (() => void) | undefined;
   /** The visit was reset: another one to go on with, if no byte has reached a target; undefined to give up. */
-  readonly onReset?: ((error: Error) => Promise<RelayVisit> | undefined) | undefined;
+  readonly onReset?: ((error: Error) => Promise<V> | undefined) | undefined;
   /** Called once, when the socket has closed. `error` is what broke it. */
   readonly onEnd: (end: RelayEnd, error: Error | undefined) => void;
 }
@@ -64,20 +64,20 @@ const NOTHING = Buffer.alloc(0);
 const kRelay = Symbol('relay');
 type Carried = RelaySocket & { [kRelay]: Relay };
 
-export class Relay implements RelayHandler, Watched {
-  readonly #options: RelayOptions;
+export class Relay<V extends RelayVisit = RelayVisit> implements RelayHandler, Watched {
+  readonly #options: RelayOptions<V>;
   readonly #socket: RelaySocket;
   /** Its writes and reads are copies. */
   readonly #copies: boolean;
   #read = new ReadMemory();
-  #visit: RelayVisit;
+  #visit: V;
   #sentEnd = false;
   #gotEnd = false;
   #end: RelayEnd = 'done';
   #error: Error | undefined;
 
   /** Starts at once; the relay owns the socket from here on. */
-  constructor(options: RelayOptions) {
+  constructor(options: RelayOptions<V>) {
     const { socket, visit, stallWatch } = options;
     this.#options = options;
     this.#socket = socket;
@@ -90,6 +90,11 @@ export class Relay implements RelayHandler, Watched {
     // Who had to wait for the visit may have ended before it was there.
     if (socket.readableEnded) this.socketEnd();
     stallWatch.add(this);
+  }
+
+  /** What it carries now. */
+  get visit(): V {
+    return this.#visit;
   }
 
   onOpened(): void {
@@ -195,7 +200,7 @@ export class Relay implements RelayHandler, Watched {
     this.#visit.end();
   }
 
-  #moveTo(visit: RelayVisit, chunks: readonly Buffer[]): void {
+  #moveTo(visit: V, chunks: readonly Buffer[]): void {
     if (this.#socket.destroyed) return visit.reset(this.#options.brokenCode(this.#error));
     this.#visit = visit;
     visit.handler = this;

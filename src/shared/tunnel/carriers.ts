@@ -48,6 +48,10 @@ export class Carriers implements CarrierOwner {
     this.#owner = owner;
   }
 
+  all(): Carrier[] {
+    return [...this.#all];
+  }
+
   get size(): number {
     return this.#all.size;
   }

@@ -10,7 +10,8 @@ import { flowRules } from './datagram-options.ts';
 import { bindDatagrams, isFull } from './datagram-socket.ts';
 import { DatagramCounts, type DatagramStats } from './datagram-stats.ts';
 import type { FlowEnd } from './flow-events.ts';
-import type { Tunnel, TunnelEntrance } from './tunnel.ts';
+import { refusalOf } from './refusal.ts';
+import type { LiveVisit, Tunnel, TunnelEntrance } from './tunnel.ts';
 import type { DatagramSource, VisitorInfo } from './visit-pool.ts';
 import { VisitorFlow } from './visitor-flow.ts';
 import { VisitorFlows } from './visitor-flows.ts';
@@ -65,6 +66,11 @@ export class DatagramEntrance implements TunnelEntrance, CarriersOwner {
 
   get address(): HostAddress | undefined {
     return this.#address;
+  }
+
+  /** What carries flows now. */
+  get live(): LiveVisit[] {
+    return this.#carriers.all().map(({ visit }) => visit);
   }
 
   /** Flows that are on. */
@@ -144,8 +150,9 @@ export class DatagramEntrance implements TunnelEntrance, CarriersOwner {
 
   /** @internal */
   onCarrier({ visit }: Carrier, waitedMs: number): void {
-    const { info, connectionId: id } = visit;
-    if (this.#tunnel.heard('visitOpened')) this.#tunnel.tell('visitOpened', { remote: info.remote, id, waitedMs });
+    const { info, connectionId: id, client } = visit;
+    if (this.#tunnel.heard('visitOpened'))
+      this.#tunnel.tell('visitOpened', { remote: info.remote, id, client, waitedMs });
     // It is a carrier among the others when this turn is over.
     if (this.#waiting.length > 0) queueMicrotask(() => this.#sendWaiting());
   }
@@ -153,16 +160,17 @@ export class DatagramEntrance implements TunnelEntrance, CarriersOwner {
   /** @internal */
   onCarrierEnd({ visit, startedAt }: Carrier, error: VisitResetError | undefined): void {
     if (!this.#tunnel.heard('visitClosed')) return;
-    const { info, connectionId: id, bytesIn, bytesOut } = visit;
+    const { info, connectionId: id, client, bytesIn, bytesOut } = visit;
     const durationMs = this.#options.clock.now() - startedAt;
     const reason = error === undefined ? 'done' : 'reset';
-    this.#tunnel.tell('visitClosed', { remote: info.remote, id, bytesIn, bytesOut, durationMs, reason, error });
+    this.#tunnel.tell('visitClosed', { remote: info.remote, id, client, bytesIn, bytesOut, durationMs, reason, error });
   }
 
   /** @internal */
   onNoCarrier({ remote }: VisitorInfo, waitedMs: number, error: unknown): void {
     this.#dropWaiting('noConnection');
-    if (this.#tunnel.heard('visitRefused')) this.#tunnel.tell('visitRefused', { remote, waitedMs, error });
+    if (!this.#tunnel.heard('visitRefused')) return;
+    this.#tunnel.tell('visitRefused', { remote, waitedMs, reason: refusalOf(error), error });
   }
 
   #receive(datagram: Buffer, { address, port }: RemoteInfo): void {
@@ -204,7 +212,7 @@ export class DatagramEntrance implements TunnelEntrance, CarriersOwner {
   #refuse(remote: string, reason: VisitorRefusal): void {
     this.#counts.dropped.refused += 1;
     if (!this.#tunnel.heard('visitRefused')) return;
-    this.#tunnel.tell('visitRefused', { remote, waitedMs: 0, error: new VisitorRefusedError(reason) });
+    this.#tunnel.tell('visitRefused', { remote, waitedMs: 0, reason, error: new VisitorRefusedError(reason) });
   }
 
   #place(flow: VisitorFlow): boolean {

@@ -10,7 +10,7 @@ import type { FlowEnd } from './flow-events.ts';
 import { FlowTable } from './flow-table.ts';
 import { TargetFlow, type TargetFlowOwner } from './target-flow.ts';
 import { Targets, type TargetsOwner, type TargetsSetup, type TargetStats } from './targets.ts';
-import type { Tunnel, TunnelExit } from './tunnel.ts';
+import type { LiveVisit, Tunnel, TunnelExit } from './tunnel.ts';
 
 export interface DatagramExitOptions extends TargetsSetup {
   readonly flowIdleTimeoutMs: number;
@@ -33,6 +33,10 @@ export class DatagramExit implements TunnelExit, TargetsOwner, TargetFlowOwner, 
     this.#tunnel = tunnel;
     this.#targets = new Targets(options, this);
     this.#table = new FlowTable({ max, idleMs, clock }, (flow, why) => this.#end(flow, why));
+  }
+
+  get live(): LiveVisit[] {
+    return [...this.#carriers].map(({ visit }) => visit);
   }
 
   /** Flows that are on. */
@@ -62,8 +66,9 @@ export class DatagramExit implements TunnelExit, TargetsOwner, TargetFlowOwner, 
   serve(visit: DatagramVisit): void {
     this.#carriers.add(new ExitCarrier(visit, this.#clock.now(), this));
     visit.accept();
-    const { info, connectionId: id } = visit;
-    if (this.#tunnel.heard('visitOpened')) this.#tunnel.tell('visitOpened', { remote: info.remote, id, waitedMs: 0 });
+    if (!this.#tunnel.heard('visitOpened')) return;
+    const { info, connectionId: id, client } = visit;
+    this.#tunnel.tell('visitOpened', { remote: info.remote, id, client, waitedMs: 0 });
   }
 
   empty(graceMs: number): Promise<void> {
@@ -144,10 +149,10 @@ export class DatagramExit implements TunnelExit, TargetsOwner, TargetFlowOwner, 
     this.#carriers.delete(carrier);
     visit.end();
     if (!this.#tunnel.heard('visitClosed')) return;
-    const { info, connectionId: id, bytesIn, bytesOut } = visit;
+    const { info, connectionId: id, client, bytesIn, bytesOut } = visit;
     const durationMs = this.#clock.now() - startedAt;
     const reason = error === undefined ? 'done' : 'reset';
-    this.#tunnel.tell('visitClosed', { remote: info.remote, id, bytesIn, bytesOut, durationMs, reason, error });
+    this.#tunnel.tell('visitClosed', { remote: info.remote, id, client, bytesIn, bytesOut, durationMs, reason, error });
   }
 
   /** @internal */

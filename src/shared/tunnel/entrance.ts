@@ -8,7 +8,9 @@ import { DescriptorGuard } from '../net/descriptor-guard.ts';
 import { spareForVisitors } from '../policy/descriptors.ts';
 import { breakOff, type RelayEnd } from '../relay/relay.ts';
 import { StallWatch } from '../relay/stall-watch.ts';
+import type { Visit } from '../session/visit.ts';
 import { Crowd } from './crowd.ts';
+import { refusalOf } from './refusal.ts';
 import type { Tunnel, TunnelEntrance } from './tunnel.ts';
 import type { VisitorInfo, VisitSource } from './visit-pool.ts';
 import { Visitor, type VisitorOwner } from './visitor.ts';
@@ -94,6 +96,11 @@ export class Entrance implements TunnelEntrance, VisitorOwner {
     this.#gate.rules = visitorRules(visitors);
   }
 
+  /** The visits that are on now, without the visitors who wait for a connection. */
+  get live(): Visit[] {
+    return this.#visitors.all().flatMap(({ visit }) => visit ?? []);
+  }
+
   /** Lets visitors in. @throws DialError when the address cannot be listened on */
   async open(): Promise<void> {
     await this.#listener.start();
@@ -132,8 +139,9 @@ export class Entrance implements TunnelEntrance, VisitorOwner {
 
   /** @internal */
   onOpened({ info, visit }: Visitor, waitedMs: number): void {
-    if (!this.#tunnel.heard('visitOpened')) return;
-    this.#tunnel.tell('visitOpened', { remote: info.remote, id: visit?.connectionId ?? '', waitedMs });
+    if (!this.#tunnel.heard('visitOpened') || visit === undefined) return;
+    const { connectionId: id, client } = visit;
+    this.#tunnel.tell('visitOpened', { remote: info.remote, id, client, waitedMs });
   }
 
   /** @internal */
@@ -141,17 +149,17 @@ export class Entrance implements TunnelEntrance, VisitorOwner {
     this.#visitors.delete(visitor);
     const { visit, info, startedAt } = visitor;
     if (!this.#tunnel.heard('visitClosed') || visit === undefined) return;
-    const { connectionId: id, bytesIn, bytesOut } = visit;
+    const { connectionId: id, client, bytesIn, bytesOut } = visit;
     const durationMs = this.#options.clock.now() - startedAt;
-    this.#tunnel.tell('visitClosed', { remote: info.remote, id, bytesIn, bytesOut, durationMs, reason, error });
+    this.#tunnel.tell('visitClosed', { remote: info.remote, id, client, bytesIn, bytesOut, durationMs, reason, error });
   }
 
   /** @internal */
   onRefused(visitor: Visitor, waitedMs: number, error: unknown): void {
     this.#visitors.delete(visitor);
-    if (this.#tunnel.heard('visitRefused')) {
-      this.#tunnel.tell('visitRefused', { remote: visitor.info.remote, waitedMs, error });
-    }
+    if (!this.#tunnel.heard('visitRefused')) return;
+    const { remote } = visitor.info;
+    this.#tunnel.tell('visitRefused', { remote, waitedMs, reason: refusalOf(error), error });
   }
 
   #arrive(socket: Socket): void {
@@ -170,7 +178,7 @@ export class Entrance implements TunnelEntrance, VisitorOwner {
     const remote = this.#tunnel.heard('visitRefused') ? remoteOf(socket) : undefined;
     breakOff(socket.on('error', ignore));
     if (remote === undefined) return;
-    this.#tunnel.tell('visitRefused', { remote, waitedMs: 0, error: new VisitorRefusedError(reason) });
+    this.#tunnel.tell('visitRefused', { remote, waitedMs: 0, reason, error: new VisitorRefusedError(reason) });
   }
 
   #passOn(socket: Socket, visitor: VisitorInfo): boolean {

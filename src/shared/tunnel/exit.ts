@@ -9,6 +9,7 @@ import { connectTarget, type TargetConnection } from './target.ts';
 import { type SearchOwner, TargetSearch } from './target-search.ts';
 import { type Target, Targets, type TargetsOwner, type TargetsSetup, type TargetStats } from './targets.ts';
 import type { Tunnel, TunnelExit } from './tunnel.ts';
+import type { VisitEvent } from './visit-events.ts';
 import type { WarmConnection } from './warm-sockets.ts';
 
 export interface ExitOptions extends TargetsSetup {
@@ -21,7 +22,7 @@ export class Exit implements TunnelExit, SearchOwner, TargetsOwner {
   readonly #tunnel: Tunnel;
   readonly #targets: Targets;
   readonly #stallWatch: StallWatch;
-  readonly #visits = new Crowd<Relay | TargetSearch>();
+  readonly #visits = new Crowd<Relay<Visit> | TargetSearch>();
 
   constructor(options: ExitOptions, tunnel: Tunnel) {
     this.#options = options;
@@ -33,6 +34,11 @@ export class Exit implements TunnelExit, SearchOwner, TargetsOwner {
   /** Visits that are on. */
   get visits(): number {
     return this.#visits.size;
+  }
+
+  /** The visits that are on now. */
+  get live(): Visit[] {
+    return this.#visits.all().map(({ visit }) => visit);
   }
 
   /** The targets' numbers, a snapshot. */
@@ -58,7 +64,7 @@ export class Exit implements TunnelExit, SearchOwner, TargetsOwner {
     else if (target === this.#targets.only) this.#dial(visit, target);
     else this.#search(visit, target);
     if (!this.#tunnel.heard('visitOpened')) return;
-    this.#tunnel.tell('visitOpened', { remote: visit.info.remote, id: visit.connectionId, waitedMs: 0 });
+    this.#tunnel.tell('visitOpened', { ...eventOf(visit), waitedMs: 0 });
   }
 
   /** Resolves when no visit is on, or after `graceMs`. */
@@ -112,14 +118,14 @@ export class Exit implements TunnelExit, SearchOwner, TargetsOwner {
   }
 
   /** The target is connected, and may have said something already. */
-  #goOn(visit: Visit, target: Target, { connection, banner }: WarmConnection, startedAt: number): Relay {
+  #goOn(visit: Visit, target: Target, { connection, banner }: WarmConnection, startedAt: number): Relay<Visit> {
     visit.accept();
     for (const chunk of banner) visit.write(chunk);
     return this.#relay(visit, target, connection, startedAt);
   }
 
-  #relay(visit: Visit, target: Target, connection: TargetConnection, startedAt: number): Relay {
-    const relay = new Relay({
+  #relay(visit: Visit, target: Target, connection: TargetConnection, startedAt: number): Relay<Visit> {
+    const relay = new Relay<Visit>({
       socket: connection.socket,
       visit,
       brokenCode: (error) => connection.codeOf(error),
@@ -139,9 +145,12 @@ export class Exit implements TunnelExit, SearchOwner, TargetsOwner {
 
   #tellClosed(visit: Visit, startedAt: number, reason: RelayEnd, error: Error | undefined): void {
     if (!this.#tunnel.heard('visitClosed')) return;
-    const { bytesIn, bytesOut, connectionId: id } = visit;
-    const { remote } = visit.info;
+    const { bytesIn, bytesOut } = visit;
     const durationMs = this.#options.clock.now() - startedAt;
-    this.#tunnel.tell('visitClosed', { remote, id, bytesIn, bytesOut, durationMs, reason, error });
+    this.#tunnel.tell('visitClosed', { ...eventOf(visit), bytesIn, bytesOut, durationMs, reason, error });
   }
+}
+
+function eventOf({ info, connectionId, client }: Visit): VisitEvent {
+  return { remote: info.remote, id: connectionId, client };
 }

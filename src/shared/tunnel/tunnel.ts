@@ -1,5 +1,6 @@
 import { Events } from '../events.ts';
 import type { HostAddress } from '../net/address.ts';
+import type { Visit } from '../session/visit.ts';
 import type { DatagramStats } from './datagram-stats.ts';
 import type { TargetStats } from './targets.ts';
 import type { VisitEventMap } from './visit-events.ts';
@@ -15,8 +16,12 @@ export interface TunnelPool {
   destroy(): void;
 }
 
+/** A visit that is on, as whoever counts its bytes needs it. */
+export type LiveVisit = Pick<Visit, 'client' | 'bytesIn' | 'bytesOut'>;
+
 /** Where visitors come in. */
 export interface TunnelEntrance {
+  readonly live: readonly LiveVisit[];
   /** Where visitors connect, or send to; undefined while they cannot. */
   readonly address: HostAddress | undefined;
   /** Visitors, those who wait for a connection among them; with datagrams, flows. */
@@ -38,6 +43,7 @@ export interface TunnelEntrance {
 
 /** Where visits come out. */
 export interface TunnelExit {
+  readonly live: readonly LiveVisit[];
   /** Visits that are on; with datagrams, flows. */
   readonly visits: number;
   /** The targets' numbers, a snapshot. */
@@ -82,6 +88,11 @@ export abstract class Tunnel extends Events<VisitEventMap> implements AsyncDispo
   /** Visits that are on, and visitors who wait for a connection; with datagrams, flows. */
   get visits(): number {
     return this.entrance?.visitors ?? this.exit?.visits ?? 0;
+  }
+
+  /** The visits that are on now: for whoever counts their bytes. */
+  get live(): readonly LiveVisit[] {
+    return this.entrance?.live ?? this.exit?.live ?? [];
   }
 
   /** The numbers of each target, a snapshot; empty where visits come in. */

@@ -2,6 +2,7 @@
 import type { PooldError } from '../errors.ts';
 import type { RelayEnd } from '../relay/relay.ts';
 import type { FlowEventMap } from './flow-events.ts';
+import type { RefusalReason } from './refusal.ts';
 
 /** A visit, by where its visitor came from and the connection that carries it. */
 export interface VisitEvent {
@@ -9,6 +10,8 @@ export interface VisitEvent {
   readonly remote: string;
   /** The pooled connection's ID, the same at both ends. */
   readonly id: string;
+  /** The client process that the connection is of, the same at both ends. */
+  readonly client: string;
 }
 
 /** A visit began. On a server, `waitedMs` is how long the visitor waited for a connection. */
@@ -34,6 +37,7 @@ export interface VisitClosedEvent extends VisitEvent {
 export interface VisitRefusedEvent {
   readonly remote: string;
   readonly waitedMs: number;
+  readonly reason: RefusalReason;
   readonly error: unknown;
 }
 

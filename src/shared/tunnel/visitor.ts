@@ -6,6 +6,7 @@ import { breakOff, Relay, type RelayEnd } from '../relay/relay.ts';
 import type { StallWatch } from '../relay/stall-watch.ts';
 import type { Visit } from '../session/visit.ts';
 import { isBeforeTarget, ResetCode } from '../wire/frame.ts';
+import { VisitorLeft } from './refusal.ts';
 import type { VisitorInfo, VisitSource } from './visit-pool.ts';
 
 /** How often a visitor may meet a connection whose other side is just shutting it. */
@@ -35,7 +36,7 @@ export class Visitor {
   readonly #rules: VisitorRules;
   readonly #owner: VisitorOwner;
   #visit: Visit | undefined;
-  #relay: Relay | undefined;
+  #relay: Relay<Visit> | undefined;
   #opening: Timer | undefined;
   /** It has been tried at another client; it has met so many closing connections. */
   #moved = false;
@@ -77,7 +78,7 @@ export class Visitor {
       const visit = await this.#whileThere((signal) => source.openVisit(this.info, { timeoutMs: waitMs, signal }));
       if (socket.destroyed) {
         visit.reset(ResetCode.visitorLeft);
-        throw new Error('the visitor left');
+        throw new VisitorLeft();
       }
       this.#carry(visit);
       socket.off('error', ignore);
@@ -90,7 +91,7 @@ export class Visitor {
   /** Waits for a connection as long as the visitor does. */
   async #whileThere(open: (signal: AbortSignal) => Promise<Visit>): Promise<Visit> {
     const left = new AbortController();
-    const onClose = (): void => left.abort(new Error('the visitor left'));
+    const onClose = (): void => left.abort(new VisitorLeft());
     this.#socket.on('close', onClose);
     try {
       return await open(left.signal);
@@ -101,7 +102,7 @@ export class Visitor {
 
   #carry(visit: Visit): void {
     const { clock, stallWatch } = this.#rules;
-    this.#relay = new Relay({
+    this.#relay = new Relay<Visit>({
       socket: this.#socket,
       visit: this.#adopt(visit),
       stallWatch,

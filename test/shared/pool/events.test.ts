@@ -41,7 +41,7 @@ test('every step is told, in order, with its numbers, to listeners and to the ch
   await pool.close();
   fill(pool, ['c']);
   t.like(heard, [
-    ['connectionReady', { pool: 'told', id: 'a', group: 'g', connectMs: 0 }],
+    ['connectionReady', { pool: 'told', id: 'a', group: 'g', remote: undefined, connectMs: 0 }],
     ['acquired', { pool: 'told', id: 'a', waitedMs: 0 }],
     ['released', { pool: 'told', id: 'a', usedMs: 40 }],
     ['claimed', { pool: 'told', id: 'a' }],

@@ -1,0 +1,97 @@
+/** The snapshots of tunnels as Prometheus reads them. */
+import { collectDefaultMetrics, type Gauge, Registry } from 'prom-client';
+import {
+  HISTOGRAM_FAMILIES,
+  type HistogramFamily,
+  type Labels,
+  NUMBER_FAMILIES,
+  type NumberFamily,
+} from './families.ts';
+import type { TunnelSnapshot } from './snapshot.ts';
+
+/** The metrics of a process, as they go from one process to another. */
+export type ProcessMetrics = readonly Family[];
+
+/** What prom-client has and Prometheus's own lint does not want: gauges named like counters, costly ones too. */
+const UNWANTED = ['nodejs_active_handles_total', 'nodejs_active_requests_total', 'nodejs_active_resources_total'];
+
+/** A value as a registry writes it. */
+interface Value {
+  readonly value: number;
+  readonly labels: Labels;
+  readonly metricName?: string;
+}
+
+/** A metric as a registry has it. */
+interface Family {
+  readonly name: string;
+  readonly help: string;
+  readonly type: unknown;
+  readonly values: readonly Value[];
+}
+
+/** The content type of {@link metricsText}. */
+export const METRICS_TYPE = Registry.PROMETHEUS_CONTENT_TYPE;
+
+/** What Node.js tells of this process: CPU, memory, the event loop's delay, the garbage collector. */
+export class ProcessWatch {
+  readonly #registry = new Registry();
+
+  /** @param process the label that tells it from others, where there are several */
+  constructor(process?: string) {
+    collectDefaultMetrics({ register: this.#registry, ...(process === undefined ? {} : { labels: { process } }) });
+    for (const name of UNWANTED) this.#registry.removeSingleMetric(name);
+  }
+
+  async metrics(): Promise<ProcessMetrics> {
+    return (await this.#registry.getMetricsAsJSON()) as unknown as ProcessMetrics;
+  }
+}
+
+/** The text of `/metrics`. */
+export async function metricsText(
+  snapshots: readonly TunnelSnapshot[],
+  processes: readonly ProcessMetrics[],
+): Promise<string> {
+  const registry = new Registry();
+  for (const family of NUMBER_FAMILIES) register(registry, family, numbersOf(family, snapshots));
+  for (const family of HISTOGRAM_FAMILIES) register(registry, family, bucketsOf(family, snapshots));
+  const all = processes.flat();
+  for (const family of new Map(all.map((one) => [one.name, one])).values()) {
+    const values = all.filter(({ name }) => name === family.name).flatMap((one) => one.values);
+    register(registry, family, values);
+  }
+  return await registry.metrics();
+}
+
+/** A registry takes whatever has these members; its types know only its own classes. */
+function register(registry: Registry, { name, help, type }: Omit<Family, 'values'>, values: readonly Value[]): void {
+  const metric = { name, help, type, get: () => ({ name, help, type, values }) };
+  registry.registerMetric(metric as unknown as Gauge);
+}
+
+function numbersOf({ read }: NumberFamily, snapshots: readonly TunnelSnapshot[]): Value[] {
+  return snapshots.flatMap((snapshot) =>
+    read(snapshot).map(([value, labels]) => ({ value, labels: { ...labelsOf(snapshot), ...labels } })),
+  );
+}
+
+function bucketsOf({ name, read }: HistogramFamily, snapshots: readonly TunnelSnapshot[]): Value[] {
+  return snapshots.flatMap((snapshot) => {
+    const { boundsMs, counts, sumMs } = read(snapshot);
+    const labels = labelsOf(snapshot);
+    let soFar = 0;
+    const buckets = counts.map((count, at): Value => {
+      soFar += count;
+      const bound = boundsMs[at];
+      const le = bound === undefined ? '+Inf' : String(bound / 1000);
+      return { value: soFar, labels: { ...labels, le }, metricName: `${name}_bucket` };
+    });
+    const sum = { value: sumMs / 1000, labels, metricName: `${name}_sum` };
+    return [...buckets, sum, { value: soFar, labels, metricName: `${name}_count` }];
+  });
+}
+
+function labelsOf({ tunnel, side }: TunnelSnapshot): Labels {
+  return { tunnel, side };
+}
