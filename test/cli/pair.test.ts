@@ -55,17 +55,6 @@ test('a second signal ends at once, though a visit is on', async (t) => {
   visitor.destroy();
 });
 
-test('SIGHUP ends nothing', async (t) => {
-  const file = await textFile(t, SECRET);
-  const at = await ports();
-  await using server = startCli(serverArgs(at, file));
-  await server.printed(/listening/);
-  server.kill('SIGHUP');
-  await server.printed(/SIGHUP/);
-  server.kill('SIGTERM');
-  t.is(await server.ended(), 0);
-});
-
 test('exit 3 and clear words: a wrong token, and a tunnel that is not there', async (t) => {
   const file = await textFile(t, SECRET);
   const wrong = await textFile(t, 'another-secret-of-good-length');

@@ -23,10 +23,13 @@ const OUTAGE_MS = 2 * KEEP_ALIVE_MS + STALL_MS + 1000;
 /** The bounds are for a machine that has time; this one runs tests. */
 const SLACK = 3;
 
-const BOTH = [
-  ...['--keep-alive', `${KEEP_ALIVE_MS}ms`, '--keep-alive-timeout', `${TIMEOUT_MS}ms`],
-  ...['--handshake-timeout', `${HANDSHAKE_MS}ms`, '--stall-timeout', `${STALL_MS}ms`, '--wait', `${WAIT_MS}ms`],
-];
+const FLAGS = {
+  both: [
+    ...['--keep-alive', `${KEEP_ALIVE_MS}ms`, '--keep-alive-timeout', `${TIMEOUT_MS}ms`],
+    ...['--handshake-timeout', `${HANDSHAKE_MS}ms`, '--stall-timeout', `${STALL_MS}ms`],
+  ],
+  entrance: ['--wait', `${WAIT_MS}ms`],
+};
 
 type Ways = readonly ('up' | 'down')[];
 
@@ -43,7 +46,7 @@ function lose({ proxy }: FaultPair, ways: Ways, lost: boolean): void {
 /** Nobody visits, so that all there is to notice it by is the silence. */
 async function notice(t: ExecutionContext, ways: Ways): Promise<void> {
   await using target = await startTarget(echo);
-  const pair = await startFaultPair(t, { target: target.port, both: BOTH });
+  const pair = await startFaultPair(t, { target: target.port, ...FLAGS });
   const { proxy, client } = pair;
   const { left, connections } = proxy;
   lose(pair, ways, true);
@@ -74,7 +77,7 @@ async function notice(t: ExecutionContext, ways: Ways): Promise<void> {
 /** Visits that are on when the path goes are broken off in time, and nobody gets wrong bytes. */
 async function breakOff(t: ExecutionContext, ways: Ways, flow: 'reverse' | 'forward'): Promise<void> {
   await using target = await startTarget(echo);
-  const pair = await startFaultPair(t, { flow, target: target.port, both: BOTH });
+  const pair = await startFaultPair(t, { flow, target: target.port, ...FLAGS });
   await using load = startVisitors({ port: pair.port, limitMs: OUTAGE_MS + WAIT_MS + RETURN_MS });
   await load.answered(30);
   load.trouble = true;

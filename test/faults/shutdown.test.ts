@@ -11,7 +11,7 @@ for (const flow of ['reverse', 'forward'] as const) {
   for (const who of ['server', 'client'] as const) {
     test(`case 22: ${flow}: the ${who} is told to end under load`, async (t) => {
       await using target = await startTarget(echo);
-      const pair = await startFaultPair(t, { flow, target: target.port, both: ['--wait', '1s'] });
+      const pair = await startFaultPair(t, { flow, target: target.port, entrance: ['--wait', '1s'] });
       const process = pair[who];
       // Long visits, so that some are always in their middle.
       await using load = startVisitors({ port: pair.port, visitors: 6, pauseMs: 300, limitMs: 8000 });

@@ -27,8 +27,8 @@ const STOPS: readonly Stop[] = [
 
 async function survive(t: ExecutionContext, { flow, who, flags }: Stop): Promise<void> {
   await using target = await startTarget(echo);
-  const both = ['--wait', `${WAIT_MS}ms`];
-  const pair = await startFaultPair(t, { flow, target: target.port, both, [who]: flags });
+  const entrance = ['--wait', `${WAIT_MS}ms`];
+  const pair = await startFaultPair(t, { flow, target: target.port, entrance, [who]: flags });
   await using load = startVisitors({ port: pair.port, limitMs: LIMIT_MS });
   await load.answered(50);
   const { closed } = pair.proxy;

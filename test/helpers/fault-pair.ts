@@ -12,8 +12,9 @@ export interface FaultPairOptions {
   readonly flow?: 'reverse' | 'forward';
   /** The target's port. */
   readonly target: number;
-  /** More flags: of both sides, of the server, of the client. */
+  /** More flags: of both sides, of that where visitors come in, of the server, of the client. */
   readonly both?: readonly string[];
+  readonly entrance?: readonly string[];
   readonly server?: readonly string[];
   readonly client?: readonly string[];
   /** More environment, for both. */
@@ -35,7 +36,7 @@ export interface FaultPair {
 
 /** Resolves when the pair is warm. What it has started ends with the test. */
 export async function startFaultPair(t: ExecutionContext, options: FaultPairOptions): Promise<FaultPair> {
-  const { flow = 'reverse', target, both = [], env } = options;
+  const { flow = 'reverse', target, both = [], entrance = [], env } = options;
   const file = await textFile(t, 'the token of the fault suite');
   const [listen, port] = [await freePort(), await freePort()];
   const proxy = await startFaultProxy(listen);
@@ -45,9 +46,9 @@ export async function startFaultPair(t: ExecutionContext, options: FaultPairOpti
     await proxy[Symbol.asyncDispose]();
   });
   const common = ['--tls', '1', '--token-file', file, '--flow', flow, ...both];
-  const entrance = `127.0.0.1:${port}`;
-  const serverEnd = flow === 'forward' ? ['--target', `${target}`] : ['--public', entrance];
-  const clientEnd = (to: number) => (flow === 'forward' ? ['--local', entrance] : ['--target', `${to}`]);
+  const visitors = `127.0.0.1:${port}`;
+  const serverEnd = flow === 'forward' ? ['--target', `${target}`] : ['--public', visitors, ...entrance];
+  const clientEnd = (to: number) => (flow === 'forward' ? ['--local', visitors, ...entrance] : ['--target', `${to}`]);
   const start = async (args: readonly string[], sign: RegExp): Promise<Child> => {
     const child = startCli([...args, ...common], env);
     children.push(child);
