@@ -10,6 +10,7 @@ import { logClient } from './pool-log.ts';
 import { type Again, onDemand, reloader, renewClient } from './reload.ts';
 import type { ClientSettings } from './settings.ts';
 import { untilStopped } from './signals.ts';
+import { serviceManager } from './systemd.ts';
 
 /** `poold client`: runs until it is told to end, or gives up. */
 export async function runClient(
@@ -24,11 +25,13 @@ export async function runClient(
   logClient(client, log);
   admin?.watchClient(settings.pool.tunnel ?? DEFAULT_TUNNEL, client);
   const givenUp = untilGivenUp(client.servers, settings, log);
+  const service = serviceManager(log);
   const reload = reloader(again, (renewed) => renewClient(client, renewed), log);
   if (admin !== undefined) admin.reload = onDemand(reload);
   // Heard from the first moment on: a service manager may change its mind during the start.
   const stopped = untilStopped({
     async stop(signal) {
+      service.stopping();
       log.info({ signal, visits: client.visits }, 'ending: no new visits');
       await client.close({ graceMs: settings.gracePeriodMs });
       log.info({ datagrams: client.datagramStats() }, 'ended');
@@ -41,8 +44,10 @@ export async function runClient(
   if (client.servers.ready) {
     const servers = client.servers.entries.map(({ server }) => server);
     log.info({ servers, local: client.address && formatAddress(client.address) }, 'dialling');
+    service.ready(`dialling ${servers.join(', ')}`);
   }
   const code = await Promise.race([givenUp, stopped.then(() => ExitCode.clean)]);
+  service.close();
   if (code !== ExitCode.clean) client.servers.destroy();
   return code;
 }

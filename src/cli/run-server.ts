@@ -9,6 +9,7 @@ import { logServer } from './pool-log.ts';
 import { type Again, onDemand, reloader, renewServer } from './reload.ts';
 import type { ServerSettings } from './settings.ts';
 import { untilStopped } from './signals.ts';
+import { serviceManager } from './systemd.ts';
 
 /** `poold server`: runs until it is told to end. */
 export async function runServer(
@@ -22,11 +23,13 @@ export async function runServer(
   for (const warning of settings.warnings) log.warn(warning);
   logServer(server, log);
   admin?.watchServer(server.pool.tunnel, server);
+  const service = serviceManager(log);
   const reload = reloader(again, (renewed) => renewServer(server, renewed), log);
   if (admin !== undefined) admin.reload = onDemand(reload);
   // Heard from the first moment on: a service manager may change its mind during the start.
   const stopped = untilStopped({
     async stop(signal) {
+      service.stopping();
       log.info({ signal, visits: server.visits }, 'ending: no new visitors');
       await server.close({ graceMs: settings.gracePeriodMs });
       log.info({ datagrams: server.datagramStats() }, 'ended');
@@ -41,7 +44,9 @@ export async function runServer(
   if (listen !== undefined) {
     const addresses = { listen: formatAddress(listen), public: visitors && formatAddress(visitors) };
     log.info({ ...addresses, tls: settings.pool.tls?.mode, fingerprint }, 'listening');
+    service.ready(`listening on ${addresses.listen}`);
   }
   await stopped;
+  service.close();
   return ExitCode.clean;
 }

@@ -4,6 +4,7 @@
  */
 import { execFile } from 'node:child_process';
 import { type Clock, systemClock, type Timer } from '../shared/clock.ts';
+import type { Logger } from './logging.ts';
 
 /** systemd kills a unit after twice this time without a word: `man sd_watchdog_enabled` asks for half its interval. */
 const WATCHDOG_SHARE = 1 / 2;
@@ -43,11 +44,6 @@ export class Service {
     this.#feed();
   }
 
-  /** A line for `systemctl status`. */
-  status(status: string): void {
-    this.#tell(`--status=${status}`);
-  }
-
   /** The command ends, and may take its grace period for it. */
   stopping(): void {
     this.#tell('STOPPING=1');
@@ -77,6 +73,15 @@ export class Service {
       onTrouble(error);
     });
   }
+}
+
+/** The service manager of this process. */
+export function serviceManager(log: Logger): Service {
+  return new Service({
+    env: process.env,
+    pid: process.pid,
+    onTrouble: (error) => log.warn(`systemd cannot be told how this process is: ${error.message}`),
+  });
 }
 
 function systemdNotify(args: readonly string[], done: (error: Error | null) => void): void {

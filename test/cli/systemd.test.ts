@@ -2,8 +2,11 @@ import { execFileSync, spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import test from 'ava';
+import test, { type ExecutionContext } from 'ava';
 import { Service } from '../../src/cli/systemd.ts';
+import type { Child } from '../helpers/child.ts';
+import { startCli, textFile } from '../helpers/cli.ts';
+import { clientArgs, ports, serverArgs } from '../helpers/cli-pair.ts';
 import { manualClock } from '../helpers/clock.ts';
 import { until } from '../helpers/events.ts';
 
@@ -32,12 +35,11 @@ test('without systemd nothing is said', async (t) => {
   t.deepEqual(said, []);
 });
 
-test('readiness, status and the end are said', (t) => {
+test('readiness and the end are said', (t) => {
   const { made, said } = service({ NOTIFY_SOCKET: '/run/x' });
   made.ready('listening');
-  made.status('2 clients');
   made.stopping();
-  t.deepEqual(said, ['--pid=42 --ready --status=listening', '--pid=42 --status=2 clients', '--pid=42 STOPPING=1']);
+  t.deepEqual(said, ['--pid=42 --ready --status=listening', '--pid=42 STOPPING=1']);
 });
 
 test('the watchdog hears twice in its time, from readiness to the end', async (t) => {
@@ -90,7 +92,8 @@ function has(command: string): boolean {
 
 // A datagram socket of the unix kind is what Node has not: Python holds the other end.
 const real = has('systemd-notify') && has('python3');
-(real ? test : test.skip)('the real systemd-notify says it to a real socket', async (t) => {
+/** What a service manager hears; its socket is given in the environment. */
+function startReceiver(t: ExecutionContext): { readonly path: string; readonly heard: () => string } {
   const folder = mkdtempSync(join(tmpdir(), 'poold-test-'));
   const path = join(folder, 'notify');
   const receiver = spawn('python3', ['-c', RECEIVER, path]);
@@ -100,12 +103,26 @@ const real = has('systemd-notify') && has('python3');
   });
   let heard = '';
   receiver.stdout.on('data', (chunk) => (heard += String(chunk)));
-  await until(() => heard.includes('bound'), 'the receiver is there');
-  process.env['NOTIFY_SOCKET'] = path;
-  t.teardown(() => void delete process.env['NOTIFY_SOCKET']);
-  const made = new Service({ env: process.env, pid: process.pid, onTrouble: (error) => t.fail(error.message) });
-  made.ready('listening on 127.0.0.1:7000');
-  await until(() => heard.includes('READY=1'), 'readiness is heard');
-  t.regex(heard, /STATUS=listening on 127\.0\.0\.1:7000/);
-  t.regex(heard, new RegExp(`MAINPID=${process.pid}`));
-});
+  return { path, heard: () => heard };
+}
+
+for (const workers of ['1', '2']) {
+  (real ? test : test.skip)(`both commands tell the service manager how they are (${workers} workers)`, async (t) => {
+    const { path, heard } = startReceiver(t);
+    await until(() => heard().includes('bound'), 'the receiver is there');
+    const env = { NOTIFY_SOCKET: path, WATCHDOG_USEC: '400000' };
+    const at = await ports();
+    const file = await textFile(t, 'a token that is long enough');
+    await using server = startCli(serverArgs(at, file, '--workers', workers), env);
+    const about = (child: Child): string => `MAINPID=${child.process.pid}`;
+    await until(() => heard().includes(about(server)), 'the server is heard');
+    t.regex(heard(), new RegExp(`READY=1[^]*STATUS=listening on 127\\.0\\.0\\.1:${at.listen}`));
+    await using client = startCli(clientArgs(at, 1, file), env);
+    await until(() => heard().includes(about(client)), 'the client is heard');
+    t.regex(heard(), /STATUS=dialling/);
+    await until(() => heard().includes('WATCHDOG=1'), 'the watchdog is fed');
+    server.kill('SIGTERM');
+    t.is(await server.ended(), 0, server.output);
+    await until(() => heard().includes('STOPPING=1'), 'the end is heard');
+  });
+}

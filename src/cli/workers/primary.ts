@@ -10,6 +10,7 @@ import { ExitCode } from '../exit-codes.ts';
 import { type Logger, makeLogger } from '../logging.ts';
 import type { ServerSettings } from '../settings.ts';
 import { untilStopped } from '../signals.ts';
+import { type Service, serviceManager } from '../systemd.ts';
 import type { WorkersAdmin } from './workers-admin.ts';
 import { type FromWorker, type Listening, type Setup, type ToWorker, WORKER_VARIABLE } from './messages.ts';
 
@@ -59,6 +60,7 @@ export async function runPrimary(settings: ServerSettings, adminAt?: AdminSettin
 class Primary {
   readonly #settings: ServerSettings;
   readonly #log: Logger;
+  readonly #service: Service;
   readonly #admin: WorkersAdmin | undefined;
   readonly #places: readonly Place[];
   readonly #secret = randomBytes(16).toString('hex');
@@ -71,6 +73,7 @@ class Primary {
   constructor(settings: ServerSettings, log: Logger, admin: WorkersAdmin | undefined) {
     this.#settings = settings;
     this.#log = log;
+    this.#service = serviceManager(log);
     this.#admin = admin;
     if (admin !== undefined) admin.ask = (round, withMetrics) => this.#ask(round, withMetrics);
     this.#places = Array.from({ length: settings.workers }, (_, index) => {
@@ -97,11 +100,13 @@ class Primary {
   async stop(signal: NodeJS.Signals): Promise<void> {
     this.#stopTimers();
     this.#log.info({ signal }, 'ending: no new visitors');
+    this.#service.stopping();
     const running = this.#places.flatMap(({ worker }) => (worker === undefined ? [] : [worker]));
     const ends = running.map((worker) => new Promise((resolve) => worker.once('exit', resolve)));
     for (const worker of running) send(worker, { type: 'stop' });
     await Promise.all(ends);
     this.#log.info('ended');
+    this.#service.close();
   }
 
   /** Has all workers read their files again; each says how it went. */
@@ -167,6 +172,7 @@ class Primary {
     const { listen, public: visitors, fingerprint } = first;
     const { workers, pool } = this.#settings;
     this.#log.info({ listen, public: visitors, tls: pool.tls?.mode, fingerprint, workers }, 'listening');
+    this.#service.ready(`listening on ${listen}`);
   }
 
   /** Tells each worker where a visitor would find a connection at once; what changes meanwhile is told together. */
