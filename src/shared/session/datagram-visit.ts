@@ -122,7 +122,8 @@ export class DatagramVisit implements CarriedVisit {
   /** Ends a flow; one that is not open is left as it is. */
   endFlow(flow: number): void {
     if (this.over || !this.#flows.delete(flow)) return;
-    this.#batch.frame(encodeFrame(FrameType.flowEnd, this.number, encodeFlowEnd(flow)));
+    // Flows are the opener's: who accepts ends as many as it is sent.
+    this.#batch.frame(encodeFrame(FrameType.flowEnd, this.number, encodeFlowEnd(flow)), !this.#early);
   }
 
   /**
