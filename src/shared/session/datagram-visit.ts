@@ -13,6 +13,7 @@ import {
 import { encodeFrame } from '../wire/encode.ts';
 import { FrameType } from '../wire/frame.ts';
 import type { OpenInfo } from '../wire/messages.ts';
+import { Payload } from '../wire/payload.ts';
 import type { CarriedVisit } from './carried-visit.ts';
 import { FrameBatch } from './frame-batch.ts';
 import { MAX_EARLY_BYTES, resetText, type VisitCarrier } from './visit.ts';
@@ -56,8 +57,7 @@ export class DatagramVisit implements CarriedVisit {
   #carrier: VisitCarrier | undefined;
   /** The flow that was opened last. */
   #last = 0;
-  /** A datagram that comes in pieces. */
-  #pieces: Buffer[] = [];
+  readonly #payload = new Payload();
 
   /** Visits are made by sessions. @internal */
   constructor(carrier: VisitCarrier, opener: boolean, number: number, info: OpenInfo) {
@@ -161,14 +161,13 @@ export class DatagramVisit implements CarriedVisit {
   /** @internal */
   expect(length: number): void {
     checkDatagramLength(length);
+    this.#payload.begin(length);
   }
 
   /** @internal */
   received(piece: Buffer, last: boolean): void {
-    if (!last || this.#pieces.length > 0) this.#pieces.push(piece);
-    if (!last) return;
-    const payload = this.#pieces.length === 0 ? piece : Buffer.concat(this.#pieces);
-    this.#pieces = [];
+    const payload = this.#payload.add(piece, last);
+    if (payload === undefined) return;
     this.bytesIn += payload.length;
     const flow = payload.readUInt32BE(0);
     if (this.#flows.has(flow)) this.handler?.onDatagram(flow, payload.subarray(FLOW_BYTES));

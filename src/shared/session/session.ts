@@ -12,6 +12,7 @@ import type { FrameDecoder, FrameSink } from '../wire/decode.ts';
 import { encodeDemand, encodeFrame, encodePing, encodePong, encodeReset } from '../wire/encode.ts';
 import { FrameType, HEADER_BYTES, isKnownType, ResetCode } from '../wire/frame.ts';
 import { decodeDemand, decodeOpaque, decodeOpen, decodeReset, encodeOpen, type OpenInfo } from '../wire/messages.ts';
+import { Payload } from '../wire/payload.ts';
 import type { CarriedVisit } from './carried-visit.ts';
 import { DatagramVisit } from './datagram-visit.ts';
 import { FrameWriter } from './frame-writer.ts';
@@ -55,11 +56,11 @@ export class Session implements FrameSink, VisitCarrier {
   #closed = false;
   #onClose: ((reason: CloseReason) => void) | undefined;
   #visit: CarriedVisit | undefined;
-  /** The frame coming in: its type, its visit, whether it is read past, the pieces of its payload. */
+  /** The frame coming in: its type, its visit, whether it is read past, its payload. */
   #type = 0;
   #frameVisit = 0;
   #dropping = false;
-  #pieces: Buffer[] = [];
+  readonly #payload = new Payload();
   /** No frame but DATA has had a payload in the chunk being decoded so far. */
   #onlyData = false;
   /** Payload bytes read past, or come before OPENED, since the last idle moment. */
@@ -236,8 +237,10 @@ export class Session implements FrameSink, VisitCarrier {
     this.#type = type;
     this.#frameVisit = visit;
     this.#dropping = this.#judge(type, visit, length);
-    if (type === FrameType.data && !this.#dropping) this.#visit?.expect(length);
-    if (length === 0 && !this.#dropping) this.#receive(type, EMPTY);
+    if (this.#dropping) return;
+    if (type === FrameType.data) this.#visit?.expect(length);
+    else this.#payload.begin(length);
+    if (length === 0) this.#receive(type, EMPTY);
   }
 
   /** @internal */
@@ -248,10 +251,8 @@ export class Session implements FrameSink, VisitCarrier {
       return;
     }
     this.#onlyData = false;
-    this.#pieces.push(piece);
-    if (!last) return;
-    const payload = this.#pieces.length === 1 ? piece : Buffer.concat(this.#pieces);
-    this.#pieces = [];
+    const payload = this.#payload.add(piece, last);
+    if (payload === undefined) return;
     // While it came in its visit may have ended, and the next one begun.
     if (this.#frameVisit !== 0 && this.#frameVisit < this.#state.visit) return;
     this.#receive(this.#type, payload);
