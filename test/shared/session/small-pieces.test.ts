@@ -1,17 +1,13 @@
 /** Frames that come byte by byte, from a peer that wants each byte to cost much. */
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import test from 'ava';
 import { Greeter } from '../../../src/shared/session/greeter.ts';
 import { encodeFrame, encodeHeader } from '../../../src/shared/wire/encode.ts';
 import { FrameType } from '../../../src/shared/wire/frame.ts';
 import { encodeOpen } from '../../../src/shared/wire/messages.ts';
 import { FedSocket } from '../../helpers/fed-socket.ts';
+import { held } from '../../helpers/memory.ts';
 import { INFO, SessionBench } from '../../helpers/session-bench.ts';
 import { serverGreeting } from '../../helpers/session-pair.ts';
-
-setFlagsFromString('--expose-gc');
-const collect = runInNewContext('gc') as () => void;
 
 /** Peers at the same time, so that what one costs stands out. */
 const PEERS = 50;
@@ -25,16 +21,9 @@ function trickle(socket: FedSocket, frame: Buffer): void {
 function costPerByte(sockets: readonly FedSocket[], frame: Buffer): number {
   // What is made once is made before.
   trickle(sockets[0] as FedSocket, frame.subarray(0, -1));
-  collect();
-  const before = used();
+  const before = held();
   for (const socket of sockets.slice(1)) trickle(socket, frame.subarray(0, -1));
-  collect();
-  return (used() - before) / ((sockets.length - 1) * frame.length);
-}
-
-function used(): number {
-  const { heapUsed, arrayBuffers } = process.memoryUsage();
-  return heapUsed + arrayBuffers;
+  return (held() - before) / ((sockets.length - 1) * frame.length);
 }
 
 test.serial('a HELLO that comes byte by byte costs about what it is long', async (t) => {
