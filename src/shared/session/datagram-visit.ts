@@ -21,6 +21,12 @@ import { MAX_EARLY_BYTES, resetText, type VisitCarrier } from './visit.ts';
 /** The most bytes that may wait for the connection to take them; what would be more is dropped. */
 export const MAX_UNSENT_BYTES = 1024 * 1024;
 
+/**
+ * The same for the beginnings and ends of flows, of which none may be dropped: beyond it no flow begins. Datagrams leave
+ * half of it to them, enough for some 15,000 flows.
+ */
+const MAX_UNSENT_WITH_FLOWS = 2 * MAX_UNSENT_BYTES;
+
 /** What hears a visit of datagrams, in the order of the wire. Set it in the callback that brings the visit. */
 export interface DatagramHandler {
   /** A new flow, of the visitor at `remote`. Acceptors only; whoever takes flows bounds them by `endFlow`. */
@@ -108,11 +114,12 @@ export class DatagramVisit implements CarriedVisit {
   /**
    * Opens a flow for the visitor at `remote`. Openers only.
    *
-   * @returns its number; undefined when the visit is over or has no number left: then end it, and open another
+   * @returns its number; undefined when the visit is over or has no number left (then end it, and open another), and while
+   * the other side does not read
    */
   openFlow(remote: string): number | undefined {
     const flow = nextFlow(this.#last);
-    if (this.over || flow === undefined) return undefined;
+    if (this.over || flow === undefined || this.unsent > MAX_UNSENT_WITH_FLOWS) return undefined;
     this.#last = flow;
     this.#flows.add(flow);
     this.#batch.frame(encodeFrame(FrameType.flow, this.number, encodeFlow({ flow, remote })));

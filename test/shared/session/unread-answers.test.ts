@@ -108,6 +108,26 @@ test('flows that are refused faster than the other side reads of it stop it', as
   t.is(bench.written().filter(({ type }) => type === FrameType.flowEnd).length, flow);
 });
 
+test('no flows are begun without end over a connection whose other side reads nothing', async (t) => {
+  const bench = new SessionBench('opener', 'server');
+  const visit = bench.session.openDatagrams({ ...INFO, protocol: 'udp' });
+  bench.socket.feed(encodeFrame(FrameType.opened, 1));
+  bench.socket.stick();
+  let begun = 0;
+  // As visitors of forged addresses do, each of which displaces another.
+  while (begun < 100_000) {
+    const flow = visit.openFlow('192.0.2.1:5000');
+    if (flow === undefined) break;
+    visit.endFlow(flow);
+    if (++begun % 1000 === 0) await new Promise(setImmediate);
+  }
+  t.true(begun > 10_000 && begun < 100_000, `${begun} flows`);
+  t.true(bench.session.unsent < 3 * 1024 * 1024);
+  bench.socket.release();
+  await until(() => visit.unsent === 0, 'the other side has read');
+  t.is(visit.openFlow('192.0.2.1:5000'), begun + 1);
+});
+
 test('a visit whose receiver is slow goes on in the other direction, and its PINGs are answered', (t) => {
   const bench = new SessionBench('acceptor', 'client');
   bench.socket.feed(encodeFrame(FrameType.open, 1, encodeOpen(INFO)));
