@@ -6,6 +6,8 @@ import { Duplex } from 'node:stream';
  */
 export class FedSocket extends Duplex {
   readonly written: Buffer[] = [];
+  #stuck = false;
+  #release: (() => void) | undefined;
 
   constructor() {
     super({ allowHalfOpen: true });
@@ -20,10 +22,24 @@ export class FedSocket extends Duplex {
     }
   }
 
+  /** The other side reads nothing any more: what is written from now on stays. */
+  stick(): void {
+    this.#stuck = true;
+  }
+
+  /** It has read what there was, and goes on. */
+  release(): void {
+    this.#stuck = false;
+    const release = this.#release;
+    this.#release = undefined;
+    release?.();
+  }
+
   override _read(): void {}
 
   override _write(chunk: Buffer, _encoding: BufferEncoding, done: () => void): void {
     this.written.push(chunk);
-    done();
+    if (this.#stuck) this.#release = done;
+    else done();
   }
 }

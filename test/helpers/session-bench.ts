@@ -1,6 +1,7 @@
 /** One session alone, over a stream that hears what a test feeds it. */
 import type { CloseReason } from '../../src/shared/close-reason.ts';
 import { ProtocolError } from '../../src/shared/errors.ts';
+import type { SessionOwner } from '../../src/shared/session/session-options.ts';
 import { Session } from '../../src/shared/session/session.ts';
 import type { SessionRole } from '../../src/shared/session/session-state.ts';
 import type { Visit } from '../../src/shared/session/visit.ts';
@@ -25,7 +26,7 @@ export class SessionBench {
   readonly logs: VisitLog[] = [];
   readonly session: Session;
 
-  constructor(role: SessionRole, side: 'server' | 'client') {
+  constructor(role: SessionRole, side: 'server' | 'client', owner: SessionOwner = {}) {
     this.session = new Session({
       id: 'tag45678',
       socket: this.socket,
@@ -39,6 +40,7 @@ export class SessionBench {
         onDemand: () => {},
         onFault: (error) => void this.faults.push(error),
         onEnd: (_, reason) => void this.ends.push(reason),
+        ...owner,
       },
     });
   }

@@ -103,7 +103,7 @@ export class VisitModel {
         return true;
     }
     if (type >= 0x80) return visit === 0;
-    if (type < FrameType.open || type > FrameType.reset || visit === 0) return false;
+    if (type < FrameType.open || type > FrameType.flowEnd || visit === 0) return false;
     if (type === FrameType.open) {
       if (this.#opener || this.visit !== undefined || visit !== this.last + 1 || !readable) return false;
       this.open();
@@ -112,6 +112,8 @@ export class VisitModel {
     if (visit > this.last) return false;
     const on = this.visit;
     if (on === undefined || visit < this.last) return this.#late(payload);
+    // Flows are of visits of datagrams, and this is none.
+    if (type > FrameType.reset) return false;
     if (on.reset && (type === FrameType.data || (type === FrameType.opened && this.#opener)))
       return this.#late(payload);
     return this.#hearIn(on, type, payload, readable);

@@ -13,12 +13,19 @@ import {
 import { encodeFrame } from '../wire/encode.ts';
 import { FrameType } from '../wire/frame.ts';
 import type { OpenInfo } from '../wire/messages.ts';
+import { Payload } from '../wire/payload.ts';
 import type { CarriedVisit } from './carried-visit.ts';
 import { FrameBatch } from './frame-batch.ts';
 import { MAX_EARLY_BYTES, resetText, type VisitCarrier } from './visit.ts';
 
 /** The most bytes that may wait for the connection to take them; what would be more is dropped. */
 export const MAX_UNSENT_BYTES = 1024 * 1024;
+
+/**
+ * The same for the beginnings and ends of flows, of which none may be dropped: beyond it no flow begins. Datagrams leave
+ * half of it to them, enough for some 15,000 flows.
+ */
+const MAX_UNSENT_WITH_FLOWS = 2 * MAX_UNSENT_BYTES;
 
 /** What hears a visit of datagrams, in the order of the wire. Set it in the callback that brings the visit. */
 export interface DatagramHandler {
@@ -56,8 +63,7 @@ export class DatagramVisit implements CarriedVisit {
   #carrier: VisitCarrier | undefined;
   /** The flow that was opened last. */
   #last = 0;
-  /** A datagram that comes in pieces. */
-  #pieces: Buffer[] = [];
+  readonly #payload = new Payload();
 
   /** Visits are made by sessions. @internal */
   constructor(carrier: VisitCarrier, opener: boolean, number: number, info: OpenInfo) {
@@ -108,11 +114,12 @@ export class DatagramVisit implements CarriedVisit {
   /**
    * Opens a flow for the visitor at `remote`. Openers only.
    *
-   * @returns its number; undefined when the visit is over or has no number left: then end it, and open another
+   * @returns its number; undefined when the visit is over or has no number left (then end it, and open another), and while
+   * the other side does not read
    */
   openFlow(remote: string): number | undefined {
     const flow = nextFlow(this.#last);
-    if (this.over || flow === undefined) return undefined;
+    if (this.over || flow === undefined || this.unsent > MAX_UNSENT_WITH_FLOWS) return undefined;
     this.#last = flow;
     this.#flows.add(flow);
     this.#batch.frame(encodeFrame(FrameType.flow, this.number, encodeFlow({ flow, remote })));
@@ -122,7 +129,8 @@ export class DatagramVisit implements CarriedVisit {
   /** Ends a flow; one that is not open is left as it is. */
   endFlow(flow: number): void {
     if (this.over || !this.#flows.delete(flow)) return;
-    this.#batch.frame(encodeFrame(FrameType.flowEnd, this.number, encodeFlowEnd(flow)));
+    // Flows are the opener's: who accepts ends as many as it is sent.
+    this.#batch.frame(encodeFrame(FrameType.flowEnd, this.number, encodeFlowEnd(flow)), !this.#early);
   }
 
   /**
@@ -160,14 +168,13 @@ export class DatagramVisit implements CarriedVisit {
   /** @internal */
   expect(length: number): void {
     checkDatagramLength(length);
+    this.#payload.begin(length);
   }
 
   /** @internal */
   received(piece: Buffer, last: boolean): void {
-    if (!last || this.#pieces.length > 0) this.#pieces.push(piece);
-    if (!last) return;
-    const payload = this.#pieces.length === 0 ? piece : Buffer.concat(this.#pieces);
-    this.#pieces = [];
+    const payload = this.#payload.add(piece, last);
+    if (payload === undefined) return;
     this.bytesIn += payload.length;
     const flow = payload.readUInt32BE(0);
     if (this.#flows.has(flow)) this.handler?.onDatagram(flow, payload.subarray(FLOW_BYTES));

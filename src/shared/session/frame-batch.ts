@@ -12,7 +12,8 @@ let filled: FrameBatch[] = [];
 export interface BatchCarrier {
   /** What was written is copied by then: its memory may be used again. */
   readonly copies: boolean;
-  sendFrames(frames: Buffer, flushed: () => void): void;
+  /** @param answers bytes of them that answer what came */
+  sendFrames(frames: Buffer, answers: number, flushed: () => void): void;
 }
 
 /** Collects one visit's frames until the turn of the event loop ends, and hands them on in order. */
@@ -20,6 +21,7 @@ export class FrameBatch {
   readonly #carrier: BatchCarrier;
   #bytes: Buffer | undefined;
   #length = 0;
+  #answers = 0;
   #listed = false;
   /** Written and free again. */
   #spare: Buffer | undefined;
@@ -41,19 +43,21 @@ export class FrameBatch {
     this.#length += DATAGRAM_HEADER_BYTES + datagram.length;
   }
 
-  /** Adds a whole frame. */
-  frame(frame: Buffer): void {
+  /** Adds a whole frame; `answer`: as often as the other side likes. */
+  frame(frame: Buffer, answer = false): void {
     frame.copy(this.#room(frame.length), this.#length);
     this.#length += frame.length;
+    if (answer) this.#answers += frame.length;
   }
 
   /** Hands on what there is now. */
   flush(): void {
-    const [bytes, length] = [this.#bytes, this.#length];
+    const [bytes, length, answers] = [this.#bytes, this.#length, this.#answers];
     if (bytes === undefined || length === 0) return;
     this.#bytes = undefined;
     this.#length = 0;
-    this.#carrier.sendFrames(bytes.subarray(0, length), () => {
+    this.#answers = 0;
+    this.#carrier.sendFrames(bytes.subarray(0, length), answers, () => {
       if (this.#carrier.copies) this.#spare = bytes;
     });
   }
@@ -61,6 +65,7 @@ export class FrameBatch {
   /** Forgets what there is. */
   clear(): void {
     this.#length = 0;
+    this.#answers = 0;
     this.#bytes = undefined;
     this.#spare = undefined;
   }

@@ -2,6 +2,7 @@ import type { Duplex } from 'node:stream';
 import { DialError, ProtocolError, RejectedError } from '../errors.ts';
 import { FrameDecoder, type FrameSink } from '../wire/decode.ts';
 import type { FrameType } from '../wire/frame.ts';
+import { Payload } from '../wire/payload.ts';
 import { type Answer, type Greeted, type Greeting, rejectFrame } from './greeting.ts';
 
 /** How a greeting ends: once, in one of two ways. Called from socket handlers. */
@@ -22,7 +23,7 @@ export class Greeter implements FrameSink {
   readonly #owner: GreeterOwner;
   readonly #decoder = new FrameDecoder(this);
   #type = 0;
-  #pieces: Buffer[] = [];
+  readonly #payload = new Payload();
   #over = false;
 
   constructor(socket: Duplex, greeting: Greeting, owner: GreeterOwner) {
@@ -59,14 +60,13 @@ export class Greeter implements FrameSink {
       throw new ProtocolError(`frame 0x${type.toString(16)} came in the middle of the greeting`);
     }
     this.#type = type;
+    this.#payload.begin(length);
   }
 
   /** @internal */
   onPayload(piece: Buffer, last: boolean): void {
-    this.#pieces.push(piece);
-    if (!last) return;
-    const payload = Buffer.concat(this.#pieces);
-    this.#pieces = [];
+    const payload = this.#payload.add(piece, last);
+    if (payload === undefined) return;
     this.#take(this.#greeting.receive(this.#type as FrameType, payload));
   }
 

@@ -12,10 +12,12 @@ import type { FrameDecoder, FrameSink } from '../wire/decode.ts';
 import { encodeDemand, encodeFrame, encodePing, encodePong, encodeReset } from '../wire/encode.ts';
 import { FrameType, HEADER_BYTES, isKnownType, ResetCode } from '../wire/frame.ts';
 import { decodeDemand, decodeOpaque, decodeOpen, decodeReset, encodeOpen, type OpenInfo } from '../wire/messages.ts';
+import { Payload } from '../wire/payload.ts';
 import type { CarriedVisit } from './carried-visit.ts';
 import { DatagramVisit } from './datagram-visit.ts';
 import { FrameWriter } from './frame-writer.ts';
 import type { Greeted } from './greeting.ts';
+import { Reading } from './reading.ts';
 import type { SessionOptions, SessionOwner } from './session-options.ts';
 import { SessionState } from './session-state.ts';
 import { MAX_EARLY_BYTES, Visit, type VisitCarrier } from './visit.ts';
@@ -44,6 +46,7 @@ export class Session implements FrameSink, VisitCarrier {
   /** When bytes last came from the other side; the clock's time, ms. */
   lastHeardAt: number;
   readonly #socket: Duplex;
+  readonly #reading: Reading;
   readonly #writer: FrameWriter;
   readonly #decoder: FrameDecoder;
   readonly #side: 'server' | 'client';
@@ -53,11 +56,11 @@ export class Session implements FrameSink, VisitCarrier {
   #closed = false;
   #onClose: ((reason: CloseReason) => void) | undefined;
   #visit: CarriedVisit | undefined;
-  /** The frame coming in: its type, its visit, whether it is read past, the pieces of its payload. */
+  /** The frame coming in: its type, its visit, whether it is read past, its payload. */
   #type = 0;
   #frameVisit = 0;
   #dropping = false;
-  #pieces: Buffer[] = [];
+  readonly #payload = new Payload();
   /** No frame but DATA has had a payload in the chunk being decoded so far. */
   #onlyData = false;
   /** Payload bytes read past, or come before OPENED, since the last idle moment. */
@@ -78,6 +81,7 @@ export class Session implements FrameSink, VisitCarrier {
     this.greeted = greeted;
     this.lastHeardAt = clock.now();
     this.#socket = socket;
+    this.#reading = new Reading(socket);
     this.copies = copiesBytes(socket);
     this.#writer = new FrameWriter(socket);
     this.#decoder = decoder;
@@ -114,7 +118,7 @@ export class Session implements FrameSink, VisitCarrier {
   }
   /** Nothing is read at the moment, because the visit's receiver is slower than its sender. */
   get paused(): boolean {
-    return this.#socket.isPaused();
+    return this.#reading.paused;
   }
 
   /** Registers the one listener that hears the end. */
@@ -185,8 +189,14 @@ export class Session implements FrameSink, VisitCarrier {
   }
 
   /** @internal */
-  sendFrames(frames: Buffer, flushed: () => void): void {
-    if (this.#state.may('data')) this.#writer.write(frames, flushed);
+  sendFrames(frames: Buffer, answers: number, flushed: () => void): void {
+    if (!this.#state.may('data')) return;
+    this.#reading.wrote();
+    this.#reading.answered(answers);
+    this.#writer.write(frames, () => {
+      this.#reading.left();
+      flushed();
+    });
   }
 
   /** @internal */
@@ -207,19 +217,19 @@ export class Session implements FrameSink, VisitCarrier {
   sendReset(code: number, message: string): void {
     if (!this.#state.may('reset')) return;
     this.#state.send('reset');
-    this.#socket.resume();
+    this.#reading.resume();
     if (this.#state.phase === 'draining') this.#limit(DRAIN_LIMIT_MS, 'stalled');
     this.#sendLast(encodeReset(this.#state.visit, code, message));
   }
 
   /** @internal */
   pause(): void {
-    this.#socket.pause();
+    this.#reading.pause();
   }
 
   /** @internal */
   resume(): void {
-    this.#socket.resume();
+    this.#reading.resume();
   }
 
   /** @internal */
@@ -227,8 +237,10 @@ export class Session implements FrameSink, VisitCarrier {
     this.#type = type;
     this.#frameVisit = visit;
     this.#dropping = this.#judge(type, visit, length);
-    if (type === FrameType.data && !this.#dropping) this.#visit?.expect(length);
-    if (length === 0 && !this.#dropping) this.#receive(type, EMPTY);
+    if (this.#dropping) return;
+    if (type === FrameType.data) this.#visit?.expect(length);
+    else this.#payload.begin(length);
+    if (length === 0) this.#receive(type, EMPTY);
   }
 
   /** @internal */
@@ -239,10 +251,8 @@ export class Session implements FrameSink, VisitCarrier {
       return;
     }
     this.#onlyData = false;
-    this.#pieces.push(piece);
-    if (!last) return;
-    const payload = this.#pieces.length === 1 ? piece : Buffer.concat(this.#pieces);
-    this.#pieces = [];
+    const payload = this.#payload.add(piece, last);
+    if (payload === undefined) return;
     // While it came in its visit may have ended, and the next one begun.
     if (this.#frameVisit !== 0 && this.#frameVisit < this.#state.visit) return;
     this.#receive(this.#type, payload);
@@ -318,7 +328,7 @@ export class Session implements FrameSink, VisitCarrier {
         return this.#receiveEnd(type, (visit) => visit.wasReset(code, message));
       }
       case FrameType.ping:
-        return this.#sendControl(encodePong(decodeOpaque(payload)));
+        return this.#answer(encodePong(decodeOpaque(payload)));
       case FrameType.pong:
         if (decodeOpaque(payload).readUInt32BE(4) === this.#awaitedPong) this.#awaitedPong = 0;
         return this.#settle();
@@ -334,6 +344,8 @@ export class Session implements FrameSink, VisitCarrier {
     // It may be here before the news that the last frame of the visit before has left.
     this.#settle(true);
     if (this.#closed) return;
+    // Who opens a visit has read the end of the one before: what that one left is gone, but for the news, or never read.
+    this.#reading.answered(this.unsent);
     const udp = info.protocol === 'udp';
     this.#state.receive(FrameType.open, udp);
     const number = this.#state.visit;
@@ -353,14 +365,14 @@ export class Session implements FrameSink, VisitCarrier {
     const mustAnswer = this.#state.receive(type);
     if (mustAnswer) this.#sendLast(encodeReset(this.#state.visit, ResetCode.internal), false);
     // A receiver that was too slow for the last bytes says nothing any more once it has been told of the end.
-    this.#socket.resume();
+    this.#reading.resume();
     if (visit !== undefined && !abandoned) tell(visit);
     this.#settle();
   }
 
   /** Writes this side's last frame of a visit, and asks whether it has arrived if much was before it. */
   #sendLast(frame: Buffer, settle = true): void {
-    this.#writer.write(frame, this.#flushed);
+    this.#sendControl(frame);
     const sent = this.#visit?.bytesOut ?? 0;
     if (this.#state.role === 'opener' && sent > CONFIRM_ABOVE_BYTES && this.#awaitedPong === 0) {
       this.#awaitedPong = this.ping();
@@ -370,10 +382,20 @@ export class Session implements FrameSink, VisitCarrier {
 
   /** Writes a frame that may stand behind a visit's last one: the visit ends when both have gone. */
   #sendControl(frame: Buffer): void {
+    this.#reading.wrote();
     this.#writer.write(frame, this.#flushed);
   }
 
-  readonly #flushed = (): void => this.#settle();
+  /** The same for a frame that the other side may ask for as often as it likes. */
+  #answer(frame: Buffer): void {
+    this.#sendControl(frame);
+    this.#reading.answered(frame.length);
+  }
+
+  readonly #flushed = (): void => {
+    this.#reading.left();
+    this.#settle();
+  };
 
   /**
    * Lets go of the visit once both sides have ended it and nothing of it is left on the way out; `arrived` says that
@@ -389,7 +411,7 @@ export class Session implements FrameSink, VisitCarrier {
     this.#clearLimit();
     if (this.#retiring !== undefined) this.#limit(GOODBYE_MS, this.#retiring);
     // A reader that was paused for the last visit's sake would never hear the next one.
-    this.#socket.resume();
+    this.#reading.resume();
     visit.detach();
     if (this.#peerDrains) this.close('drained');
   }

@@ -36,8 +36,11 @@ export interface VisitCarrier {
   readonly copies: boolean;
   /** The connection is to end with this visit. */
   readonly draining: boolean;
-  /** Whole frames of the visit, in place of {@link sendData}; `flushed` is called when they have gone. */
-  sendFrames(frames: Buffer, flushed: () => void): void;
+  /**
+   * Whole frames of the visit, in place of {@link sendData}; `answers` bytes of them the other side has asked for, and
+   * `flushed` is called when they have gone.
+   */
+  sendFrames(frames: Buffer, answers: number, flushed: () => void): void;
   sendData(chunk: Buffer): boolean;
   sendOpened(): void;
   sendFin(): void;
