@@ -65,6 +65,8 @@ const QUEUED =
 interface Arriving<R> {
   readonly slot: HandshakeSlot;
   readonly room: R | undefined;
+  /** Its descriptor is one of those that are kept for others. */
+  readonly beyond: boolean;
   /** From its HELLO on. */
   proof: Proof | undefined;
 }
@@ -77,6 +79,11 @@ export class Acceptor<R extends Room> implements ArrivalOwner {
   readonly #proofs: ProofQueue;
   readonly #arrivals = new Map<string, Arriving<R>>();
   readonly #guard: DescriptorGuard;
+  /**
+   * Arrivals that have a descriptor beyond the limit. As long as there are any, each newcomer takes another one's place:
+   * it may have one within, which an eviction has just freed, and would be one more.
+   */
+  #beyond = 0;
   #server: Server | undefined;
   #closed = false;
 
@@ -183,8 +190,6 @@ export class Acceptor<R extends Room> implements ArrivalOwner {
   readonly #onServerError = (error: Error): void => this.#owner.onFailed(error, undefined);
 
   readonly #accept = (socket: Socket): void => {
-    // Said once, not for each of them.
-    if (this.#guard.refuses(socket)) return void socket.on('error', () => {}).destroy();
     const remote = remoteOf(socket);
     // Unknown on a unix socket, and when the peer has reset the connection before it was accepted.
     const ip = socket.remoteAddress;
@@ -197,13 +202,21 @@ export class Acceptor<R extends Room> implements ArrivalOwner {
     if (raw && room === undefined) {
       return this.#refuse(socket, remote, new DialError('tag', 'the pool is full; raise its maximum'));
     }
+    const excess = this.#guard.excess(socket);
+    if (!this.#slots.evict(Math.max(excess, this.#beyond > 0 ? 1 : 0))) {
+      room?.cancel();
+      // The guard has said it once; not for each of them.
+      return void socket.on('error', () => {}).destroy();
+    }
     tuneSocket(socket, this.#options.keepAliveMs);
     const taken = (id: string): boolean => this.#arrivals.has(id) || this.#owner.has(id);
     const arrival = new Arrival(newId(rules.idFormat, taken), remote, socket, rules, this);
     const slot = this.#slots.take(ip === undefined ? remote : networkOf(ip), () =>
       arrival.fail(new DialError('greeting', this.#closed ? CLOSING : EVICTED)),
     );
-    this.#arrivals.set(arrival.id, { slot, room, proof: undefined });
+    const beyond = excess > 0;
+    if (beyond) this.#beyond += 1;
+    this.#arrivals.set(arrival.id, { slot, room, beyond, proof: undefined });
     arrival.start();
   };
 
@@ -218,6 +231,7 @@ export class Acceptor<R extends Room> implements ArrivalOwner {
     if (known === undefined) return undefined;
     this.#arrivals.delete(arrival.id);
     this.#slots.release(known.slot);
+    if (known.beyond) this.#beyond -= 1;
     if (known.proof !== undefined) this.#proofs.leave(known.proof);
     return known;
   }
