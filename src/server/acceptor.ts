@@ -8,13 +8,13 @@ import { DescriptorGuard } from '../shared/net/descriptor-guard.ts';
 import { networkOf } from '../shared/net/network.ts';
 import { listenOptions, SOCKET_OPTIONS, tuneSocket } from '../shared/net/socket-options.ts';
 import { spareForConnections } from '../shared/policy/descriptors.ts';
-import type { Greeted } from '../shared/session/greeting.ts';
+import { type Greeted, NO_PROOF } from '../shared/session/greeting.ts';
 import type { FrameDecoder } from '../shared/wire/decode.ts';
 import type { HelloInfo } from '../shared/wire/messages.ts';
 import { newId } from '../shared/wire/tag.ts';
 import { Arrival, type ArrivalOwner, type ArrivalRules } from './arrival.ts';
 import { type HandshakeSlot, HandshakeSlots } from './handshake-slots.ts';
-import { callerOf, type Proof, ProofQueue } from './proof-queue.ts';
+import { type Proof, ProofQueue } from './proof-queue.ts';
 
 export interface AcceptorOptions {
   /** Where to listen, or a server of the caller's, which the caller closes. */
@@ -165,26 +165,29 @@ export class Acceptor<R extends Room> implements ArrivalOwner {
     const known = this.#arrivals.get(arrival.id);
     if (known === undefined) return;
     const giveUp = (): void => arrival.fail(new RejectedError('busy', QUEUED));
-    known.proof = { address: known.slot.address, caller: callerOf(hello), since: arrival.startedAt, judge, giveUp };
+    const refuse = (): void => arrival.fail(new RejectedError('auth', NO_PROOF));
+    const { address } = known.slot;
+    known.proof = { address, caller: hello, since: arrival.startedAt, judge, refuse, giveUp };
     this.#proofs.enter(known.proof);
+  }
+
+  /** @internal */
+  onWrongProof({ id }: Arrival): void {
+    const proof = this.#arrivals.get(id)?.proof;
+    if (proof !== undefined) this.#proofs.refused(proof);
   }
 
   /** @internal */
   onGreeted(arrival: Arrival, greeted: Greeted, decoder: FrameDecoder): void {
     const { proof } = this.#leave(arrival) ?? {};
     this.#owner.onGreeted(arrival, greeted, decoder);
-    if (proof !== undefined) this.#proofs.proved(proof);
+    if (proof !== undefined) this.#proofs.welcomed(proof);
   }
 
   /** @internal */
   onFailed(arrival: Arrival, error: Error): void {
-    const { room, proof } = this.#leave(arrival) ?? {};
-    room?.cancel();
+    this.#leave(arrival)?.room?.cancel();
     this.#owner.onFailed(error, arrival.remote);
-    if (proof === undefined || !(error instanceof RejectedError)) return;
-    if (error.reason === 'auth') this.#proofs.refused(proof);
-    // Turned away for another reason, it has proved its token; `busy` is also said to those who had no turn.
-    else if (error.reason !== 'busy') this.#proofs.proved(proof);
   }
 
   readonly #onServerError = (error: Error): void => this.#owner.onFailed(error, undefined);
