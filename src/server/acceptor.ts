@@ -1,7 +1,7 @@
 /** The listening side of a server pool: lets connections in, and never waits for one of them before the next. */
 import { createServer, type Server, type Socket } from 'node:net';
 import type { Clock } from '../shared/clock.ts';
-import { AddressRefusedError, DialError, reasonOf, RejectedError } from '../shared/errors.ts';
+import { AddressRefusedError, DialError, HandshakeTimeoutError, reasonOf, RejectedError } from '../shared/errors.ts';
 import { formatAddress, type HostAddress, remoteOf } from '../shared/net/address.ts';
 import type { AllowList } from '../shared/net/allow-list.ts';
 import { DescriptorGuard } from '../shared/net/descriptor-guard.ts';
@@ -15,6 +15,7 @@ import { newId } from '../shared/wire/tag.ts';
 import { Arrival, type ArrivalOwner, type ArrivalRules } from './arrival.ts';
 import { type HandshakeSlot, HandshakeSlots } from './handshake-slots.ts';
 import { type Proof, ProofQueue } from './proof-queue.ts';
+import type { TurnedAwayCounts } from './server-pool-stats.ts';
 
 export interface AcceptorOptions {
   /** Where to listen, or a server of the caller's, which the caller closes. */
@@ -24,6 +25,8 @@ export interface AcceptorOptions {
   readonly keepAliveMs: number;
   readonly maxHandshakes: number;
   readonly maxHandshakesPerAddress: number;
+  /** Counted on for each connection that is turned away here. */
+  readonly turnedAway: TurnedAwayCounts;
   readonly clock: Clock;
   readonly random: () => number;
 }
@@ -164,7 +167,10 @@ export class Acceptor<R extends Room> implements ArrivalOwner {
   onHello(arrival: Arrival, hello: HelloInfo, judge: () => void): void {
     const known = this.#arrivals.get(arrival.id);
     if (known === undefined) return;
-    const giveUp = (): void => arrival.fail(new RejectedError('busy', QUEUED));
+    const giveUp = (): void => {
+      this.#options.turnedAway.busy += 1;
+      arrival.fail(new RejectedError('busy', QUEUED));
+    };
     const refuse = (): void => arrival.fail(new RejectedError('auth', NO_PROOF));
     const { address } = known.slot;
     known.proof = { address, caller: hello, since: arrival.startedAt, judge, refuse, giveUp };
@@ -186,6 +192,7 @@ export class Acceptor<R extends Room> implements ArrivalOwner {
 
   /** @internal */
   onFailed(arrival: Arrival, error: Error): void {
+    if (error instanceof HandshakeTimeoutError) this.#options.turnedAway.late += 1;
     this.#leave(arrival)?.room?.cancel();
     this.#owner.onFailed(error, arrival.remote);
   }
@@ -196,17 +203,21 @@ export class Acceptor<R extends Room> implements ArrivalOwner {
     const remote = remoteOf(socket);
     // Unknown on a unix socket, and when the peer has reset the connection before it was accepted.
     const ip = socket.remoteAddress;
+    const { turnedAway } = this.#options;
     if (!this.#door.allow.allows(ip)) {
+      turnedAway.address += 1;
       return this.#refuse(socket, remote, new AddressRefusedError(`${ip ?? remote} is not in the allow list`));
     }
     const { rules } = this.#door;
     const raw = rules.greeting === undefined;
     const room = raw ? this.#owner.reserve() : undefined;
     if (raw && room === undefined) {
+      turnedAway.full += 1;
       return this.#refuse(socket, remote, new DialError('tag', 'the pool is full; raise its maximum'));
     }
     const excess = this.#guard.excess(socket);
     if (!this.#slots.evict(Math.max(excess, this.#beyond > 0 ? 1 : 0))) {
+      turnedAway.descriptors += 1;
       room?.cancel();
       // The guard has said it once; not for each of them.
       return void socket.on('error', () => {}).destroy();
@@ -214,9 +225,10 @@ export class Acceptor<R extends Room> implements ArrivalOwner {
     tuneSocket(socket, this.#options.keepAliveMs);
     const taken = (id: string): boolean => this.#arrivals.has(id) || this.#owner.has(id);
     const arrival = new Arrival(newId(rules.idFormat, taken), remote, socket, rules, this);
-    const slot = this.#slots.take(ip === undefined ? remote : networkOf(ip), () =>
-      arrival.fail(new DialError('greeting', this.#closed ? CLOSING : EVICTED)),
-    );
+    const slot = this.#slots.take(ip === undefined ? remote : networkOf(ip), () => {
+      if (!this.#closed) turnedAway.evicted += 1;
+      arrival.fail(new DialError('greeting', this.#closed ? CLOSING : EVICTED));
+    });
     const beyond = excess > 0;
     if (beyond) this.#beyond += 1;
     this.#arrivals.set(arrival.id, { slot, room, beyond, proof: undefined });

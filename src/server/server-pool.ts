@@ -24,7 +24,7 @@ import type { Arrival } from './arrival.ts';
 import { Demand } from './demand.ts';
 import { Door, type TlsRenewal } from './door.ts';
 import { checkServerPoolOptions, type ServerPoolOptions } from './server-pool-options.ts';
-import type { ServerPoolStats } from './server-pool-stats.ts';
+import type { ServerPoolStats, TurnedAwayCounts } from './server-pool-stats.ts';
 
 /** Among clients by a strategy. */
 function pickBy(strategy: Strategy): GroupPicker {
@@ -43,6 +43,7 @@ export class ServerPool<S extends boolean = true> extends VisitPool<S> {
   readonly #demand: Demand;
   readonly #liveness: Liveness;
   readonly #door: Door;
+  readonly #turnedAway: TurnedAwayCounts = { evicted: 0, late: 0, address: 0, full: 0, busy: 0, descriptors: 0 };
   #acceptor: Acceptor<Reservation<PooledConnection<S>>> | undefined;
   #starting: Promise<void> | undefined;
   /** What counts, or will when the keys are made. */
@@ -106,7 +107,9 @@ export class ServerPool<S extends boolean = true> extends VisitPool<S> {
   override stats(): ServerPoolStats {
     const { waiting = 0, failures = 0, slowed = 0 } = this.#acceptor?.proofs ?? {};
     const greetings = { waitingGreetings: waiting, failedGreetings: failures, slowedAddresses: slowed };
-    return { ...super.stats(), arriving: this.arriving, ...greetings };
+    const { maxHandshakes, maxHandshakesPerAddress, maxWaiting } = this.#options;
+    const limits = { maxHandshakes, maxHandshakesPerAddress, maxWaiting };
+    return { ...super.stats(), arriving: this.arriving, ...greetings, turnedAway: { ...this.#turnedAway }, ...limits };
   }
 
   /**
@@ -189,7 +192,7 @@ export class ServerPool<S extends boolean = true> extends VisitPool<S> {
       onFailed: (error, remote) => this.#onFailed(error, remote),
     };
     if (!this.ready) return;
-    this.#acceptor = new Acceptor(this.#options, this.#door, owner);
+    this.#acceptor = new Acceptor({ ...this.#options, turnedAway: this.#turnedAway }, this.#door, owner);
     await this.#acceptor.start();
     this.#sayUseless(tokens);
   }
@@ -204,6 +207,7 @@ export class ServerPool<S extends boolean = true> extends VisitPool<S> {
   #admit(): Settings {
     const { opener, maxCapacity, keepAliveMs, worker, workers } = this.#options;
     if (this.size >= this.max) {
+      this.#turnedAway.full += 1;
       // The next dial may reach a process with room.
       if (workers > 1) throw new RejectedError('busy', `worker ${worker} is full (${this.max} connections)`);
       throw new RejectedError('full', `the pool is full (${this.max} connections)`, FULL_RETRY_MS);

@@ -1,7 +1,7 @@
 /** Where visitors come in: each is handed a pooled connection and talks to the target at the other end. */
 import type { Socket } from 'node:net';
 import type { Clock } from '../clock.ts';
-import { VisitorRefusedError, type VisitorRefusal } from '../errors.ts';
+import { AcquireTimeoutError, QueueFullError, VisitorRefusedError, type VisitorRefusal } from '../errors.ts';
 import { throwLater } from '../events.ts';
 import { formatAddress, type HostAddress, isWildcard, localOf, remoteOf } from '../net/address.ts';
 import { DescriptorGuard } from '../net/descriptor-guard.ts';
@@ -149,6 +149,8 @@ export class Entrance implements TunnelEntrance, VisitorOwner {
   /** @internal */
   onRefused(visitor: Visitor, waitedMs: number, error: unknown): void {
     this.#visitors.delete(visitor);
+    if (error instanceof QueueFullError) this.#gate.refuse('queue');
+    else if (error instanceof AcquireTimeoutError) this.#gate.refuse('timeout');
     if (this.#tunnel.heard('visitRefused')) {
       this.#tunnel.tell('visitRefused', { remote: visitor.info.remote, waitedMs, error });
     }
