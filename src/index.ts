@@ -7,7 +7,7 @@ export { TunnelClient, type TunnelClientOptions } from './client/tunnel-client.t
 export type { TlsRenewal } from './server/door.ts';
 export { ServerPool } from './server/server-pool.ts';
 export type { ServerPoolOptions } from './server/server-pool-options.ts';
-export type { ServerPoolStats } from './server/server-pool-stats.ts';
+export type { ServerPoolStats, TurnedAway } from './server/server-pool-stats.ts';
 export { TunnelServer, type TunnelServerOptions } from './server/tunnel-server.ts';
 export { type Clock, systemClock, type Timer } from './shared/clock.ts';
 export type { CloseReason } from './shared/close-reason.ts';

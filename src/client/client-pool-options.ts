@@ -5,7 +5,7 @@ import { addressOption } from '../shared/net/address-option.ts';
 import { checkOptions, milliseconds, wholeNumber } from '../shared/options.ts';
 import { type PoolOptions, poolOptionsSchema } from '../shared/pool/pool-options.ts';
 import { Breaker } from '../shared/resilience/breaker.ts';
-import { checkTokens } from '../shared/session/check-token.ts';
+import { checkTokens, refuseToken } from '../shared/session/check-token.ts';
 import { checkClientTls, type ClientTlsOptions } from '../shared/tls/modes.ts';
 import type { VisitListener } from '../shared/tunnel/visit-pool.ts';
 import { isName } from '../shared/wire/fields.ts';
@@ -68,7 +68,7 @@ export interface ClientPoolOptions<S extends boolean = boolean> extends CoreOpti
   readonly idFormat?: IdFormat;
   /** False: tag, then raw connections as the ancestor has them. Default true. */
   readonly session?: S;
-  /** The secret to prove. Required where the server is not on this machine. */
+  /** The secret to prove. Required where the server is not on this machine. Only with sessions. */
   readonly token?: string;
   /** Default `default`. */
   readonly tunnel?: string;
@@ -139,8 +139,11 @@ export function checkClientPoolOptions(given: ClientPoolOptions) {
   const host = typeof server === 'object' && 'host' in server ? server.host : undefined;
   const remote = typeof server === 'function' ? 'the server' : formatAddress(server);
   // The proxy's loopback addresses are not ours.
-  const loopback = host === undefined ? undefined : proxy === undefined && isLoopback(host);
-  const checkToken = (token: string | undefined) => checkTokens(token, options.session ? loopback : undefined);
+  const required = host !== undefined && !(proxy === undefined && isLoopback(host));
+  const checkToken = (token: string | undefined) => {
+    if (!options.session) refuseToken(token);
+    return checkTokens(token, options.session && required);
+  };
   const { onVisit } = options;
   const via = proxy && formatAddress(proxy.address);
   return { ...options, onVisit, to, proxy: via, remote, host, checkToken, tokens: checkToken(options.token) };

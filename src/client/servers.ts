@@ -179,7 +179,7 @@ export class Servers extends Events<ServersEventMap> implements VisitSource, Dat
    */
   async setToken(token: string): Promise<void> {
     // Who is found may be anywhere.
-    if (this.#discovery !== undefined) checkTokens(token, false);
+    if (this.#discovery !== undefined) checkTokens(token, true);
     // All of them first: one that refuses it leaves the others as they are.
     for (const { pool } of this.#entries) pool.checkToken(token);
     this.#renewed = { ...this.#renewed, token };
@@ -357,7 +357,7 @@ function nodeAt(address: Address): NodeSpec {
 /** @throws InvalidOptionError when servers that are found by their names could not be trusted */
 function checkFound({ token, tls }: ServersOptions['pool']): void {
   // Who is found may be anywhere, and its address is no name to verify.
-  checkTokens(token, false);
+  checkTokens(token, true);
   if (tls?.mode === 2 && tls.hostname === undefined) {
     throw new InvalidOptionError('tls.hostname', 'is needed to verify servers that are found by dns: or srv:');
   }

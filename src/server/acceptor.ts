@@ -1,20 +1,21 @@
 /** The listening side of a server pool: lets connections in, and never waits for one of them before the next. */
 import { createServer, type Server, type Socket } from 'node:net';
 import type { Clock } from '../shared/clock.ts';
-import { AddressRefusedError, DialError, reasonOf, RejectedError } from '../shared/errors.ts';
+import { AddressRefusedError, DialError, HandshakeTimeoutError, reasonOf, RejectedError } from '../shared/errors.ts';
 import { formatAddress, type HostAddress, remoteOf } from '../shared/net/address.ts';
 import type { AllowList } from '../shared/net/allow-list.ts';
 import { DescriptorGuard } from '../shared/net/descriptor-guard.ts';
 import { networkOf } from '../shared/net/network.ts';
 import { listenOptions, SOCKET_OPTIONS, tuneSocket } from '../shared/net/socket-options.ts';
 import { spareForConnections } from '../shared/policy/descriptors.ts';
-import type { Greeted } from '../shared/session/greeting.ts';
+import { type Greeted, NO_PROOF } from '../shared/session/greeting.ts';
 import type { FrameDecoder } from '../shared/wire/decode.ts';
 import type { HelloInfo } from '../shared/wire/messages.ts';
 import { newId } from '../shared/wire/tag.ts';
 import { Arrival, type ArrivalOwner, type ArrivalRules } from './arrival.ts';
 import { type HandshakeSlot, HandshakeSlots } from './handshake-slots.ts';
-import { callerOf, type Proof, ProofQueue } from './proof-queue.ts';
+import { type Proof, ProofQueue } from './proof-queue.ts';
+import type { TurnedAwayCounts } from './server-pool-stats.ts';
 
 export interface AcceptorOptions {
   /** Where to listen, or a server of the caller's, which the caller closes. */
@@ -24,6 +25,8 @@ export interface AcceptorOptions {
   readonly keepAliveMs: number;
   readonly maxHandshakes: number;
   readonly maxHandshakesPerAddress: number;
+  /** Counted on for each connection that is turned away here. */
+  readonly turnedAway: TurnedAwayCounts;
   readonly clock: Clock;
   readonly random: () => number;
 }
@@ -65,6 +68,8 @@ const QUEUED =
 interface Arriving<R> {
   readonly slot: HandshakeSlot;
   readonly room: R | undefined;
+  /** Its descriptor is one of those that are kept for others. */
+  readonly beyond: boolean;
   /** From its HELLO on. */
   proof: Proof | undefined;
 }
@@ -77,6 +82,11 @@ export class Acceptor<R extends Room> implements ArrivalOwner {
   readonly #proofs: ProofQueue;
   readonly #arrivals = new Map<string, Arriving<R>>();
   readonly #guard: DescriptorGuard;
+  /**
+   * Arrivals that have a descriptor beyond the limit. As long as there are any, each newcomer takes another one's place:
+   * it may have one within, which an eviction has just freed, and would be one more.
+   */
+  #beyond = 0;
   #server: Server | undefined;
   #closed = false;
 
@@ -157,53 +167,71 @@ export class Acceptor<R extends Room> implements ArrivalOwner {
   onHello(arrival: Arrival, hello: HelloInfo, judge: () => void): void {
     const known = this.#arrivals.get(arrival.id);
     if (known === undefined) return;
-    const giveUp = (): void => arrival.fail(new RejectedError('busy', QUEUED));
-    known.proof = { address: known.slot.address, caller: callerOf(hello), since: arrival.startedAt, judge, giveUp };
+    const giveUp = (): void => {
+      this.#options.turnedAway.busy += 1;
+      arrival.fail(new RejectedError('busy', QUEUED));
+    };
+    const refuse = (): void => arrival.fail(new RejectedError('auth', NO_PROOF));
+    const { address } = known.slot;
+    known.proof = { address, caller: hello, since: arrival.startedAt, judge, refuse, giveUp };
     this.#proofs.enter(known.proof);
+  }
+
+  /** @internal */
+  onWrongProof({ id }: Arrival): void {
+    const proof = this.#arrivals.get(id)?.proof;
+    if (proof !== undefined) this.#proofs.refused(proof);
   }
 
   /** @internal */
   onGreeted(arrival: Arrival, greeted: Greeted, decoder: FrameDecoder): void {
     const { proof } = this.#leave(arrival) ?? {};
     this.#owner.onGreeted(arrival, greeted, decoder);
-    if (proof !== undefined) this.#proofs.proved(proof);
+    if (proof !== undefined) this.#proofs.welcomed(proof);
   }
 
   /** @internal */
   onFailed(arrival: Arrival, error: Error): void {
-    const { room, proof } = this.#leave(arrival) ?? {};
-    room?.cancel();
+    if (error instanceof HandshakeTimeoutError) this.#options.turnedAway.late += 1;
+    this.#leave(arrival)?.room?.cancel();
     this.#owner.onFailed(error, arrival.remote);
-    if (proof === undefined || !(error instanceof RejectedError)) return;
-    if (error.reason === 'auth') this.#proofs.refused(proof);
-    // Turned away for another reason, it has proved its token; `busy` is also said to those who had no turn.
-    else if (error.reason !== 'busy') this.#proofs.proved(proof);
   }
 
   readonly #onServerError = (error: Error): void => this.#owner.onFailed(error, undefined);
 
   readonly #accept = (socket: Socket): void => {
-    // Said once, not for each of them.
-    if (this.#guard.refuses(socket)) return void socket.on('error', () => {}).destroy();
     const remote = remoteOf(socket);
     // Unknown on a unix socket, and when the peer has reset the connection before it was accepted.
     const ip = socket.remoteAddress;
+    const { turnedAway } = this.#options;
     if (!this.#door.allow.allows(ip)) {
+      turnedAway.address += 1;
       return this.#refuse(socket, remote, new AddressRefusedError(`${ip ?? remote} is not in the allow list`));
     }
     const { rules } = this.#door;
     const raw = rules.greeting === undefined;
     const room = raw ? this.#owner.reserve() : undefined;
     if (raw && room === undefined) {
+      turnedAway.full += 1;
       return this.#refuse(socket, remote, new DialError('tag', 'the pool is full; raise its maximum'));
+    }
+    const excess = this.#guard.excess(socket);
+    if (!this.#slots.evict(Math.max(excess, this.#beyond > 0 ? 1 : 0))) {
+      turnedAway.descriptors += 1;
+      room?.cancel();
+      // The guard has said it once; not for each of them.
+      return void socket.on('error', () => {}).destroy();
     }
     tuneSocket(socket, this.#options.keepAliveMs);
     const taken = (id: string): boolean => this.#arrivals.has(id) || this.#owner.has(id);
     const arrival = new Arrival(newId(rules.idFormat, taken), remote, socket, rules, this);
-    const slot = this.#slots.take(ip === undefined ? remote : networkOf(ip), () =>
-      arrival.fail(new DialError('greeting', this.#closed ? CLOSING : EVICTED)),
-    );
-    this.#arrivals.set(arrival.id, { slot, room, proof: undefined });
+    const slot = this.#slots.take(ip === undefined ? remote : networkOf(ip), () => {
+      if (!this.#closed) turnedAway.evicted += 1;
+      arrival.fail(new DialError('greeting', this.#closed ? CLOSING : EVICTED));
+    });
+    const beyond = excess > 0;
+    if (beyond) this.#beyond += 1;
+    this.#arrivals.set(arrival.id, { slot, room, beyond, proof: undefined });
     arrival.start();
   };
 
@@ -218,6 +246,7 @@ export class Acceptor<R extends Room> implements ArrivalOwner {
     if (known === undefined) return undefined;
     this.#arrivals.delete(arrival.id);
     this.#slots.release(known.slot);
+    if (known.beyond) this.#beyond -= 1;
     if (known.proof !== undefined) this.#proofs.leave(known.proof);
     return known;
   }

@@ -24,7 +24,7 @@ export interface ArrivalRules {
   readonly tls: TLSSocketOptions | undefined;
   readonly idFormat: IdFormat;
   /** How to greet; undefined for raw connections. */
-  readonly greeting: Omit<ServerGreetingOptions, 'channel' | 'turn'> | undefined;
+  readonly greeting: Omit<ServerGreetingOptions, 'channel' | 'turn' | 'onWrongProof'> | undefined;
   readonly handshakeTimeoutMs: number;
   readonly clock: Clock;
 }
@@ -33,6 +33,8 @@ export interface ArrivalRules {
 export interface ArrivalOwner {
   /** The client says who it is. Whoever calls `judge` has its proof judged, and the arrival ends by that. */
   onHello(arrival: Arrival, hello: HelloInfo, judge: () => void): void;
+  /** What the client has proved is no token that is good here; {@link onFailed} follows. */
+  onWrongProof(arrival: Arrival): void;
   /** The tag is sent, and the pair is raw. */
   onRaw(arrival: Arrival): void;
   /** Both sides have proved themselves; frames may follow at once through `decoder`. */
@@ -146,7 +148,9 @@ export class Arrival implements GreeterOwner {
     const channel: Channel = { tag, secure, binding };
     this.#leaveSocket();
     const turn = (hello: HelloInfo, judge: () => void): void => this.#owner.onHello(this, hello, judge);
-    this.#greeter = new Greeter(socket, new ServerGreeting({ ...greeting, channel, turn }), this);
+    const onWrongProof = (): void => this.#owner.onWrongProof(this);
+    const serverGreeting = new ServerGreeting({ ...greeting, channel, turn, onWrongProof });
+    this.#greeter = new Greeter(socket, serverGreeting, this);
     this.#greeter.start();
     socket.uncork();
   }

@@ -13,15 +13,9 @@ interface Failures {
 export class FailedAddresses {
   readonly #max: number;
   readonly #failures = new Map<string, Failures>();
-  #total = 0;
 
   constructor(max = MAX_ADDRESSES) {
     this.#max = max;
-  }
-
-  /** Wrong greetings so far, from anywhere. */
-  get total(): number {
-    return this.#total;
   }
 
   /** Counts a wrong greeting. @param now the clock's time, ms */
@@ -30,7 +24,6 @@ export class FailedAddresses {
     // Back in at the end: a map keeps the order in which its keys came.
     this.#failures.delete(address);
     this.#failures.set(address, { count, countedAt: now });
-    this.#total += 1;
     if (this.#failures.size <= this.#max) return;
     const [oldest] = this.#failures.keys();
     if (oldest !== undefined) this.#failures.delete(oldest);

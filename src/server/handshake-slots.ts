@@ -45,6 +45,17 @@ export class HandshakeSlots {
     return slot;
   }
 
+  /**
+   * Evicts so many, as at the limit in total, where something else than slots is short.
+   *
+   * @returns false, with nobody evicted, when there are fewer
+   */
+  evict(count: number): boolean {
+    if (this.#size < count) return false;
+    for (let left = count; left > 0; left -= 1) this.#evictFrom(this.#fullest());
+    return true;
+  }
+
   /** Gives a slot back, once. */
   release(slot: HandshakeSlot): void {
     const slots = this.#byAddress.get(slot.address);

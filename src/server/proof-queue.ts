@@ -6,24 +6,23 @@
  * out, and in the third a guesser who gets no answer at once knows enough, hangs up and guesses again. So what is
  * rationed is the judging itself, and what sets a real client apart is what no guesser can have:
  *
- * - Whoever has proved a token is known by it and by the 128 random bits that name its process (`client` in HELLO), and is
+ * - Whoever was let in is known by the token and by the 128 random bits that name its process (`client` in HELLO), and is
  *   judged at once from then on, at whatever address. A guess at another token has another `kid`, so it gains nothing
- *   there, not even for somebody with a good token of his own. A client that loses its connections during an attack is
+ *   there, not even for somebody with a good token of his own, who also pushes out nobody who is known by another. A client that loses its connections during an attack is
  *   back as fast as ever.
  * - A new client is a stranger like the others: until it has proved itself nothing tells them apart. One of those waiting
  *   is drawn by lot at each turn, so that its chance does not depend on who came first or is most stubborn; as it dials
  *   eight connections at once, and one that is drawn lets the others in, it waits about (guessers + 8) / 8 turns: 0.4 s with
  *   20 that guess at once, 0.5 to 2.7 s with 120, which fill all places of their address.
  * - Nobody is judged who has hung up, so a guess takes one of the places of its address until its turn.
+ * - What a client says again within a second of a wrong proof is refused without being judged ({@link RecentRefusals}).
  *
  * A success does not forgive its address: a good token of one's own would buy guesses at the others'.
  */
 import type { Clock, Timer } from '../shared/clock.ts';
-import type { HelloInfo } from '../shared/wire/messages.ts';
 import { FailedAddresses } from './failed-addresses.ts';
-
-/** Clients that are remembered for having proved a token; the one whose last proof is oldest goes first. */
-const MAX_KNOWN = 4096;
+import { type Caller, KnownClients } from './known-clients.ts';
+import { RecentRefusals } from './recent-refusals.ts';
 
 /** So long after its accept a client without a turn is told to come back, while it still listens (5 s by default), ms. */
 const MAX_WAIT_MS = 4000;
@@ -31,18 +30,14 @@ const MAX_WAIT_MS = 4000;
 /** One HELLO that wants to be judged. */
 export interface Proof {
   readonly address: string;
-  /** Who says it, and with which token: {@link callerOf}. */
-  readonly caller: string;
+  readonly caller: Caller;
   /** When its connection was accepted, the clock's ms. */
   readonly since: number;
   readonly judge: () => void;
+  /** Ends the connection as one whose proof is wrong. */
+  readonly refuse: () => void;
   /** Ends the connection, because its turn does not come in time. */
   readonly giveUp: () => void;
-}
-
-/** What a client is known by. */
-export function callerOf({ client, kid }: Pick<HelloInfo, 'client' | 'kid'>): string {
-  return `${client} ${kid}`;
 }
 
 /** The proofs that wait at one address. */
@@ -61,11 +56,13 @@ export class ProofQueue {
   readonly #clock: Clock;
   readonly #random: () => number;
   readonly #failed = new FailedAddresses();
-  readonly #known = new Set<string>();
+  readonly #known = new KnownClients();
+  readonly #refused = new RecentRefusals();
   /** Of the slowed addresses at which somebody waits, or had a turn just now. */
   readonly #lines = new Map<string, Line>();
   #timer: Timer | undefined;
   #waiting = 0;
+  #failures = 0;
 
   constructor({ clock, random }: ProofQueueOptions) {
     this.#clock = clock;
@@ -76,9 +73,9 @@ export class ProofQueue {
   get waiting(): number {
     return this.#waiting;
   }
-  /** Wrong proofs so far. */
+  /** Wrong proofs so far, and those that were refused like one just before. */
   get failures(): number {
-    return this.#failed.total;
+    return this.#failures;
   }
   /** Addresses that are slowed now. */
   get slowed(): number {
@@ -87,12 +84,14 @@ export class ProofQueue {
 
   /**
    * Judges a proof now or in its turn, unless {@link leave} comes first. Whoever judges says what came of it, by
-   * {@link proved} or {@link refused}.
+   * {@link welcomed} or {@link refused}.
    */
   enter(proof: Proof): void {
     const { address, caller, judge } = proof;
     const now = this.#clock.now();
-    if (this.#known.has(caller) || this.#failed.pause(address, now) === 0) return judge();
+    if (this.#known.has(caller)) return judge();
+    if (this.#refused.has(address, caller, now)) return this.#refuse(proof);
+    if (this.#failed.pause(address, now) === 0) return judge();
     let line = this.#lines.get(address);
     if (line === undefined) this.#lines.set(address, (line = { waiting: [], nextAt: now }));
     line.waiting.push(proof);
@@ -111,19 +110,33 @@ export class ProofQueue {
     return true;
   }
 
-  /** The proof was right: its client is known, and all of its proofs that wait are judged now. */
-  proved({ address, caller }: Proof): void {
-    this.#known.delete(caller);
+  /**
+   * The client was let in: it is known, and all of its proofs that wait are judged now. To have proved a token is not
+   * enough: one that opens no tunnel here makes nobody known.
+   */
+  welcomed({ address, caller }: Proof): void {
     this.#known.add(caller);
-    const [oldest] = this.#known;
-    if (this.#known.size > MAX_KNOWN && oldest !== undefined) this.#known.delete(oldest);
-    const line = this.#lines.get(address);
-    for (const proof of line?.waiting.filter((one) => one.caller === caller) ?? []) this.#judge(proof);
+    for (const proof of this.#othersOf(address, caller)) this.#judge(proof);
   }
 
-  /** The proof was wrong. */
-  refused({ address }: Proof): void {
-    this.#failed.add(address, this.#clock.now());
+  /** The proof was wrong, and so are those of the same client that wait. */
+  refused({ address, caller }: Proof): void {
+    const now = this.#clock.now();
+    this.#failures += 1;
+    this.#failed.add(address, now);
+    this.#refused.add(address, caller, now);
+    for (const proof of this.#othersOf(address, caller)) if (this.leave(proof)) this.#refuse(proof);
+  }
+
+  #refuse(proof: Proof): void {
+    this.#failures += 1;
+    proof.refuse();
+  }
+
+  /** What else a client has said at an address, and waits. */
+  #othersOf(address: string, { client, kid }: Caller): Proof[] {
+    const { waiting = [] } = this.#lines.get(address) ?? {};
+    return waiting.filter(({ caller }) => caller.client === client && caller.kid === kid);
   }
 
   /** One turn at an address, or all of them when it is slowed no more. */

@@ -7,7 +7,7 @@ import { AllowList } from '../shared/net/allow-list.ts';
 import { checkOptions, milliseconds, wholeNumber } from '../shared/options.ts';
 import { type PoolOptions, poolOptionsSchema } from '../shared/pool/pool-options.ts';
 import { STRATEGIES, type StrategyName } from '../shared/policy/strategy.ts';
-import { checkTokens, type TokensOption } from '../shared/session/check-token.ts';
+import { checkTokens, refuseToken, type TokensOption } from '../shared/session/check-token.ts';
 import { checkServerTls, type ServerTlsOptions } from '../shared/tls/modes.ts';
 import type { VisitListener } from '../shared/tunnel/visit-pool.ts';
 import { isName } from '../shared/wire/fields.ts';
@@ -26,7 +26,10 @@ export const DEFAULT_MAX_CAPACITY = 4096;
 export interface ServerPoolOptions<S extends boolean = boolean> extends CoreOptions {
   /** Where clients connect: `host:port`; port 0 takes a free one. */
   readonly listen?: string | HostAddress;
-  /** Instead of `listen`: a server of yours, created with `allowHalfOpen`. You listen with it, and you close it. */
+  /**
+   * Instead of `listen`: a server of yours, created with `allowHalfOpen`. You listen with it, and you close it. Without a
+   * token it must listen on a loopback address or a unix socket before the pool starts, and go nowhere else.
+   */
   readonly server?: Server;
   /** Lets other processes listen on the same port, where Node can (22.12 and later); the system spreads clients. */
   readonly reusePort?: boolean;
@@ -53,7 +56,7 @@ export interface ServerPoolOptions<S extends boolean = boolean> extends CoreOpti
   readonly session?: S;
   /**
    * The secret that clients must prove; several are valid at once, with names, an end and tunnels of their own. Required
-   * where others than this machine connect.
+   * where others than this machine connect. Only with sessions.
    */
   readonly token?: TokensOption;
   /** Which side opens visits: `server` for a reverse tunnel, `client` for a forward one. Default `server`. */
@@ -117,6 +120,10 @@ const schema = v.strictObject({
   maxHandshakesPerAddress: v.optional(wholeNumber(1), 128),
 });
 
+/** Said of a server that may come to listen anywhere. */
+const NOT_LISTENING =
+  'is missing, and nobody knows where `server` will listen; give one, or let it listen on a loopback address or a unix socket before the pool starts';
+
 /** @throws InvalidOptionError naming the option */
 export function checkServerPoolOptions(given: ServerPoolOptions) {
   const options = checkOptions(schema, given);
@@ -125,15 +132,35 @@ export function checkServerPoolOptions(given: ServerPoolOptions) {
   }
   const listen = options.server ?? listenOption('listen', options.listen as string | HostAddress);
   checkServerTls(options.tls);
-  const loopback = 'host' in listen && options.session ? isLoopback(listen.host) : undefined;
-  const checkToken = (token: TokensOption | undefined) => checkTokens(token, loopback);
+  const judge = (token: TokensOption | undefined, reachable: boolean) => {
+    if (!options.session) refuseToken(token);
+    return checkTokens(token, options.session && reachable);
+  };
+  // Where a server of the caller's listens is looked at when the pool starts.
+  const tokens = judge(options.token, 'host' in listen && isReachable(listen));
   const { onVisit } = options;
   return {
     ...options,
     onVisit,
     listen,
-    checkToken,
-    tokens: checkToken(options.token),
+    /** Checks a token against where clients connect, as it is now. */
+    checkToken(token: TokensOption | undefined) {
+      if (options.session && token === undefined && 'listening' in listen && !listen.listening) {
+        throw new InvalidOptionError('token', NOT_LISTENING);
+      }
+      return judge(token, isReachable(listen));
+    },
+    tokens,
     allow: new AllowList(options.allow),
   };
+}
+
+/** Whether others than this machine may connect. */
+function isReachable(listen: HostAddress | Server): boolean {
+  if ('host' in listen) return !isLoopback(listen.host);
+  const address = listen.address();
+  // A unix socket is this machine's, and who may use it is for its file to say.
+  if (typeof address === 'string') return false;
+  // Nobody knows where it will listen: anywhere.
+  return address === null || !isLoopback(address.address);
 }

@@ -1,14 +1,16 @@
 /** The accepting end of the pair: accept → allowed address → TLS → tag → greeting → pooled. */
 import type { CloseReason } from '../shared/close-reason.ts';
-import { DialError, PooldError, ProtocolError, reasonOf, RejectedError } from '../shared/errors.ts';
+import { DialError, InvalidOptionError, PooldError, ProtocolError, reasonOf, RejectedError } from '../shared/errors.ts';
 import type { HostAddress } from '../shared/net/address.ts';
 import { RawConnection } from '../shared/pool/raw-connection.ts';
 import type { GroupPicker } from '../shared/pool/idle-list.ts';
 import type { Reservation } from '../shared/pool/reservation.ts';
 import type { WaitOptions } from '../shared/pool/waiter.ts';
+import { tokensFault } from '../shared/session/check-token.ts';
 import type { Greeted } from '../shared/session/greeting.ts';
 import { makeStrategy, type Strategy } from '../shared/policy/strategy.ts';
 import { LoadMeter } from '../shared/load-meter.ts';
+import type { Token } from '../shared/session/token-ring.ts';
 import type { DatagramVisit } from '../shared/session/datagram-visit.ts';
 import { Liveness } from '../shared/session/liveness.ts';
 import { Session } from '../shared/session/session.ts';
@@ -22,7 +24,7 @@ import type { Arrival } from './arrival.ts';
 import { Demand } from './demand.ts';
 import { Door, type TlsRenewal } from './door.ts';
 import { checkServerPoolOptions, type ServerPoolOptions } from './server-pool-options.ts';
-import type { ServerPoolStats } from './server-pool-stats.ts';
+import type { ServerPoolStats, TurnedAwayCounts } from './server-pool-stats.ts';
 
 /** Among clients by a strategy. */
 function pickBy(strategy: Strategy): GroupPicker {
@@ -41,8 +43,11 @@ export class ServerPool<S extends boolean = true> extends VisitPool<S> {
   readonly #demand: Demand;
   readonly #liveness: Liveness;
   readonly #door: Door;
+  readonly #turnedAway: TurnedAwayCounts = { evicted: 0, late: 0, address: 0, full: 0, busy: 0, descriptors: 0 };
   #acceptor: Acceptor<Reservation<PooledConnection<S>>> | undefined;
   #starting: Promise<void> | undefined;
+  /** What counts, or will when the keys are made. */
+  #token: ServerPoolOptions['token'];
 
   /** @throws InvalidOptionError naming the option */
   constructor(options: ServerPoolOptions<S>) {
@@ -65,6 +70,7 @@ export class ServerPool<S extends boolean = true> extends VisitPool<S> {
     };
     super(core, checked);
     this.#options = checked;
+    this.#token = checked.token;
     const hasTunnel = (wanted: string): boolean => wanted === checked.tunnel;
     this.#door = new Door(checked, { hasTunnel, admit: () => this.#admit() });
     this.#demand = new Demand(clock, () => this, new LoadMeter(clock));
@@ -101,13 +107,16 @@ export class ServerPool<S extends boolean = true> extends VisitPool<S> {
   override stats(): ServerPoolStats {
     const { waiting = 0, failures = 0, slowed = 0 } = this.#acceptor?.proofs ?? {};
     const greetings = { waitingGreetings: waiting, failedGreetings: failures, slowedAddresses: slowed };
-    return { ...super.stats(), arriving: this.arriving, ...greetings };
+    const { maxHandshakes, maxHandshakesPerAddress, maxWaiting } = this.#options;
+    const limits = { maxHandshakes, maxHandshakesPerAddress, maxWaiting };
+    return { ...super.stats(), arriving: this.arriving, ...greetings, turnedAway: { ...this.#turnedAway }, ...limits };
   }
 
   /**
    * Makes keys and certificate, and listens. Further calls wait for the same.
    *
-   * @throws DialError when the address cannot be listened on, InvalidOptionError for a certificate that is no good
+   * @throws DialError when the address cannot be listened on, InvalidOptionError for a certificate that is no good, and when
+   *   a server of yours can be reached from elsewhere and there is no token, or a short one
    */
   start(): Promise<void> {
     this.#starting ??= this.#start();
@@ -118,10 +127,16 @@ export class ServerPool<S extends boolean = true> extends VisitPool<S> {
    * Takes other tokens for who comes from now on; who is in stays. Resolves when the keys are made, which takes about a
    * tenth of a second of CPU for each.
    *
-   * @throws InvalidOptionError as for the option `token`; then nothing has changed
+   * @throws InvalidOptionError as for the option `token`, and for none where there was one; then nothing has changed
    */
   async setTokens(token: ServerPoolOptions['token']): Promise<void> {
-    await this.#door.setTokens(this.#options.checkToken(token));
+    if (token === undefined && this.#token !== undefined) {
+      throw new InvalidOptionError('token', 'is missing, and without any everybody would get in; give at least one');
+    }
+    const tokens = this.#options.checkToken(token);
+    this.#token = token;
+    await this.#door.setTokens(tokens);
+    this.#sayUseless(tokens);
   }
 
   /**
@@ -166,6 +181,7 @@ export class ServerPool<S extends boolean = true> extends VisitPool<S> {
   }
 
   async #start(): Promise<void> {
+    const tokens = this.#options.checkToken(this.#token);
     await this.#door.prepare();
     const owner: AcceptorOwner<Reservation<PooledConnection<S>>> = {
       has: (id) => this.has(id),
@@ -176,14 +192,22 @@ export class ServerPool<S extends boolean = true> extends VisitPool<S> {
       onFailed: (error, remote) => this.#onFailed(error, remote),
     };
     if (!this.ready) return;
-    this.#acceptor = new Acceptor(this.#options, this.#door, owner);
+    this.#acceptor = new Acceptor({ ...this.#options, turnedAway: this.#turnedAway }, this.#door, owner);
     await this.#acceptor.start();
+    this.#sayUseless(tokens);
+  }
+
+  /** Tokens that let nobody in are a mistake of somebody's, and may be the beginning of a change. */
+  #sayUseless(tokens: readonly Token[]): void {
+    const error = tokensFault(tokens, this.#options.tunnel, this.#options.clock.wallNow());
+    if (error !== undefined) this.tell('fault', { pool: this.name, error });
   }
 
   /** The settings for a client that has proved itself. @throws RejectedError when there is no room for it */
   #admit(): Settings {
     const { opener, maxCapacity, keepAliveMs, worker, workers } = this.#options;
     if (this.size >= this.max) {
+      this.#turnedAway.full += 1;
       // The next dial may reach a process with room.
       if (workers > 1) throw new RejectedError('busy', `worker ${worker} is full (${this.max} connections)`);
       throw new RejectedError('full', `the pool is full (${this.max} connections)`, FULL_RETRY_MS);

@@ -101,6 +101,39 @@ onLinux(
 );
 
 onLinux(
+  'case 4: a crowd that says nothing does not keep a client out when visitors have taken the descriptors',
+  async (t) => {
+    const file = await textFile(t, SECRET);
+    await using target = await startTarget(echo);
+    const at = await ports();
+    await using server = startCliWith(2 * DESCRIPTORS, serverArgs(at, file, '--wait', '10m'));
+    await server.printed(/"listening"/);
+    const sockets = new Set<Socket>();
+    /** A peer that says nothing, and comes again when it is closed, while it is `kept`. */
+    const come = (port: number, localAddress: string, kept: () => boolean): void => {
+      const socket = connect({ port, host: '127.0.0.1', localAddress }).on('error', () => {});
+      sockets.add(socket);
+      socket.once('close', () => {
+        sockets.delete(socket);
+        if (kept()) setTimeout(() => come(port, localAddress, kept), 20);
+      });
+    };
+    for (let n = 0; n < 2 * DESCRIPTORS; n += 1) come(at.visitors, '127.0.0.2', () => false);
+    await server.printed(/new visitors are turned away/);
+    let kept = true;
+    for (let n = 0; n < 30; n += 1) come(at.listen, '127.0.0.3', () => kept);
+    await server.printed(/new clients are turned away/);
+    await using client = startCli(clientArgs(at, target.port, file));
+    await server.printed(/client joined/);
+    kept = false;
+    for (const socket of sockets) socket.destroy();
+    t.is(await askSoon(at.visitors, 'hello'), 'hello');
+    t.is(server.output.match(/new clients are turned away/g)?.length, 1, server.output);
+    t.false((server.output + client.output).includes(SECRET));
+  },
+);
+
+onLinux(
   'case 18: a client without descriptors serves who is in, lets visitors in again, and dials again',
   async (t) => {
     const file = await textFile(t, SECRET);

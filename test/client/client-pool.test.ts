@@ -356,6 +356,7 @@ test('options that make no sense are refused by name', (t) => {
   t.is(option({ dial: {} }), 'dial');
   t.is(option({ dial: { host: 'localhost', port: 70_000 } }), 'dial');
   t.is(option({ dial: { host: '', port: 7000 } }), 'dial');
+  t.is(option({ session: false, token: TOKEN }), 'token');
   t.is(option({ minCapacity: 9, maxCapacity: 8 }), 'minCapacity');
   t.is(option({ minIntervalMs: 200, maxIntervalMs: 100 }), 'minIntervalMs');
   t.is(option({ minCapacity: -1 }), 'minCapacity');

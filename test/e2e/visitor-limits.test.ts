@@ -210,3 +210,32 @@ test('the side where visitors do not come in takes no rules for them', async (t)
   const exit = { pool: new ServerPool({ listen: '127.0.0.1:0', token: TOKEN, opener: 'client' }), target: '3000' };
   t.throws(() => new TunnelServer({ ...exit, visitors: { maxVisitors: 1 } }), { instanceOf: InvalidOptionError });
 });
+
+test('visitors who find the queue full, and those who wait in vain, are counted', async (t) => {
+  const time = manualClock();
+  const pool = new ServerPool({ listen: '127.0.0.1:0', token: TOKEN, maxWaiting: 2, clock: time.clock });
+  await using tunnel = new TunnelServer({ pool, public: '127.0.0.1:0', waitMs: 1000, clock: time.clock });
+  await tunnel.start();
+  const refused = () => tunnel.visitorStats()?.refused;
+  const { port = 0 } = tunnel.address ?? {};
+  const crowd = Array.from({ length: 5 }, () => fateOf(connect(port, '127.0.0.1')));
+  await until(() => refused()?.['queue-full'] === 3 && pool.waiting === 2, 'two wait');
+  t.is(refused()?.timeout, 0);
+  await time.advance(1000);
+  await until(() => refused()?.timeout === 2, 'they have waited in vain');
+  t.deepEqual([...new Set(await Promise.all(crowd))], ['ECONNRESET']);
+});
+
+test('what holds no rules is refused by its name', (t) => {
+  const pool = () => new ServerPool({ listen: '127.0.0.1:0', token: TOKEN });
+  const make = (options: object) => () => new TunnelServer({ pool: pool(), public: '127.0.0.1:0', ...options });
+  const udp = { protocol: 'udp' };
+  for (const visitors of [[], null, 7, ['10.0.0.1']]) {
+    const error = { message: /^visitors: wants an object/ };
+    t.throws(make({ visitors }), error);
+    t.throws(make({ visitors, ...udp }), error);
+    for (const tunnel of [make({})(), make(udp)()]) t.throws(() => tunnel.setVisitorRules(visitors as never), error);
+    const exit = { pool: new ServerPool({ listen: '127.0.0.1:0', token: TOKEN, opener: 'client' }), target: '3000' };
+    t.throws(() => new TunnelServer({ ...exit, visitors } as never), error);
+  }
+});

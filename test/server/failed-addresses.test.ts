@@ -14,7 +14,7 @@ test('an address is slowed by its own failures, and by nobody else’s', (t) => 
   fail(table, 'b', ENOUGH - 1);
   t.true(table.pause('a', 0) > 0);
   t.deepEqual([table.pause('b', 0), table.pause('c', 0)], [0, 0]);
-  t.deepEqual([table.slowed(0), table.total], [1, ENOUGH * 2 - 1]);
+  t.is(table.slowed(0), 1);
 });
 
 test('failures that are spread over time do not add up', (t) => {

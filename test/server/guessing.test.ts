@@ -2,8 +2,9 @@
 import test from 'ava';
 import { ClientPool } from '../../src/client/client-pool.ts';
 import { ServerPool } from '../../src/server/server-pool.ts';
+import type { DialFailedEvent } from '../../src/shared/pool/pool-events.ts';
 import { manualClock } from '../helpers/clock.ts';
-import { until } from '../helpers/events.ts';
+import { nextEvent, until } from '../helpers/events.ts';
 import { type GuesserOptions, type Guessers, startGuessers } from '../helpers/guesser.ts';
 import { TOKEN } from '../helpers/pair.ts';
 
@@ -60,6 +61,31 @@ test('case 4: a new client gets in while others guess from its own address', asy
   await client.warmed(8);
   t.is(pool.stats().slowedAddresses, 1);
   t.true(guessers.refused >= FREE);
+});
+
+test('one client with a wrong token does not slow its address', async (t) => {
+  const { clock } = manualClock();
+  await using pool = new ServerPool({ listen: LISTEN, token: TOKEN, clock });
+  await pool.start();
+  const dial = pool.address ?? '';
+  await using mistyped = new ClientPool({ dial, token: 'another token, long enough', minCapacity: 8 });
+  await mistyped.start();
+  await until(() => pool.stats().failedGreetings >= 8, 'all of its first dials are refused');
+  t.is(pool.stats().slowedAddresses, 0);
+});
+
+test('a client that has a token but was not let in is a stranger', async (t) => {
+  const { clock } = manualClock();
+  await using pool = new ServerPool({ listen: LISTEN, token: TOKEN, clock });
+  await pool.start();
+  await using client = new ClientPool({ dial: pool.address ?? '', token: TOKEN, tunnel: 'elsewhere', minCapacity: 1 });
+  const refused = nextEvent<DialFailedEvent>(client, 'dialFailed');
+  await client.start();
+  t.regex((await refused).error.message, /no tunnel named elsewhere/);
+  using guessers = await startGuessers({ to: pool.address ?? { host: '', port: 0 }, atOnce: 1, tls: 1 });
+  await until(() => pool.stats().waitingGreetings === 2, 'it waits like the guesser');
+  guessers.stop();
+  t.is(pool.size, 0);
 });
 
 test('case 4: a new client at another address does not wait for guessers', async (t) => {

@@ -36,6 +36,17 @@ test('a slot given back makes room without an eviction', (t) => {
   t.is(slots.size, 2);
 });
 
+test('where something else is short, as many go as are asked for, or none', (t) => {
+  const slots = new HandshakeSlots(10, 10);
+  const { evicted } = crowd(slots, ['real', 'bad', 'bad', 'bad']);
+  t.true(slots.evict(0));
+  t.deepEqual(evicted, []);
+  t.true(slots.evict(2));
+  t.deepEqual(evicted, [1, 2]);
+  t.false(slots.evict(3));
+  t.deepEqual(evicted, [1, 2]);
+});
+
 test('clear evicts everybody', (t) => {
   const slots = new HandshakeSlots(10, 10);
   const { evicted } = crowd(slots, ['a', 'b', 'a']);

@@ -194,6 +194,8 @@ test('options that make no sense are refused by name', (t) => {
   t.is(option({ listen: LISTEN, token: '' }), 'token');
   t.is(option({ listen: '0.0.0.0:0' }), 'token');
   t.is(option({ listen: '0.0.0.0:0', token: 'short' }), 'token');
+  t.is(option({ listen: LISTEN, session: false, token: TOKEN }), 'token');
+  t.is(option({ listen: '0.0.0.0:0', session: false, token: TOKEN }), 'token');
   t.is(option({ listen: LISTEN, tunnel: 'not a name' }), 'tunnel');
   t.is(option({ listen: LISTEN, maxHandshake: 3 }), 'maxHandshake');
 });

@@ -1,5 +1,9 @@
 /** Tokens with names, ends and tunnels, and what can be replaced at a server pool's door while it runs. */
 import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { createServer, type Server } from 'node:net';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import { connect as connectTls } from 'node:tls';
 import { inspect } from 'node:util';
 import test from 'ava';
@@ -16,7 +20,7 @@ import { TOKEN, tlsOptions } from '../helpers/pair.ts';
 const LISTEN = '127.0.0.1:0';
 const OTHER = 'another token, long enough';
 
-async function join(pool: ServerPool, token: string): Promise<ClientPool> {
+async function enter(pool: ServerPool, token: string): Promise<ClientPool> {
   const client = new ClientPool({ dial: pool.address ?? '', token, minCapacity: 1, maxCapacity: 1 });
   await client.start();
   return client;
@@ -24,7 +28,7 @@ async function join(pool: ServerPool, token: string): Promise<ClientPool> {
 
 /** Whether a client with this token gets in. */
 async function getsIn(pool: ServerPool, token: string): Promise<boolean> {
-  await using client = await join(pool, token);
+  await using client = await enter(pool, token);
   const refused = nextEvent<DialFailedEvent>(client, 'dialFailed');
   return await Promise.race([client.warmed(1).then(() => true), refused.then(() => false)]);
 }
@@ -50,7 +54,7 @@ test('case 19: the name of the token that let a client in is told, the token nev
   }
   await pool.start();
   const ready = nextEvent<ConnectionReadyEvent>(pool, 'connectionReady');
-  await using client = await join(pool, TOKEN);
+  await using client = await enter(pool, TOKEN);
   t.is((await ready).token, 'alice');
   t.is(pool.tryAcquire({})?.connection.greeted.token, 'alice');
   t.false(await getsIn(pool, OTHER));
@@ -68,7 +72,7 @@ test('at its end a token lets nobody in, idle connections that came with it leav
   await using client = new ClientPool({ dial, token: TOKEN, minCapacity: 2, maxCapacity: 2, onVisit: () => {} });
   await client.start();
   await pool.warmed(2);
-  await using other = await join(pool, OTHER);
+  await using other = await enter(pool, OTHER);
   await pool.warmed(3);
   const visit = pool.tryOpenVisit({ remote: 'unix', local: 'unix' });
   const refused = nextEvent<HandshakeFailedEvent>(pool, 'handshakeFailed');
@@ -88,7 +92,7 @@ test('at its end a token lets nobody in, idle connections that came with it leav
 test('tokens are replaced for who comes from now on; two are valid at once in between', async (t) => {
   await using pool = new ServerPool({ listen: LISTEN, token: TOKEN });
   await pool.start();
-  await using client = await join(pool, TOKEN);
+  await using client = await enter(pool, TOKEN);
   await client.warmed(1);
   t.false(await getsIn(pool, OTHER));
   await pool.setTokens([TOKEN, OTHER]);
@@ -102,6 +106,68 @@ test('tokens are replaced for who comes from now on; two are valid at once in be
   t.true(await getsIn(pool, OTHER), 'what is wrong has changed nothing');
 });
 
+test('case 6: where there was a token, there is one for ever', async (t) => {
+  await using pool = new ServerPool({ listen: LISTEN, token: TOKEN });
+  const none = () => t.throwsAsync(pool.setTokens(undefined), { message: /^token: .*give at least one/ });
+  await none();
+  await pool.start();
+  await none();
+  const { port = 0 } = pool.address ?? {};
+  await using client = new ClientPool({ dial: { host: '127.0.0.1', port }, minCapacity: 1, maxCapacity: 1 });
+  await client.start();
+  await nextEvent<DialFailedEvent>(client, 'dialFailed');
+  t.is(pool.size, 0);
+  await using open = new ServerPool({ listen: LISTEN });
+  await open.setTokens(undefined);
+  await open.setTokens(TOKEN);
+  await t.throwsAsync(open.setTokens(undefined), { code: 'POOLD_ERR_INVALID_OPTION' });
+});
+
+/** A server of the caller's that listens there; nowhere yet without a place. */
+async function listener(t: { teardown(end: () => void): void }, where?: object): Promise<Server> {
+  const server = createServer({ allowHalfOpen: true });
+  t.teardown(() => server.close());
+  if (where !== undefined) await once(server.listen(where), 'listening');
+  return server;
+}
+
+test('case 6: a server of the caller’s is judged by where it listens when the pool starts', async (t) => {
+  const path = join(await mkdtemp(join(tmpdir(), 'poold-')), 'socket');
+  t.teardown(() => rm(dirname(path), { recursive: true }));
+  for (const [where, token, problem] of [
+    [{ host: '127.0.0.1', port: 0 }, undefined, undefined],
+    [{ host: '127.0.0.1', port: 0 }, 'short', undefined],
+    [{ path }, undefined, undefined],
+    [{ host: '0.0.0.0', port: 0 }, undefined, /^token: is missing, and the address is not a loopback one/],
+    [{ host: '0.0.0.0', port: 0 }, 'short', /^token: wants at least 16/],
+    [{ host: '0.0.0.0', port: 0 }, TOKEN, undefined],
+    [undefined, undefined, /^token: is missing, and nobody knows where `server` will listen/],
+    [undefined, TOKEN, undefined],
+  ] as const) {
+    await using pool = new ServerPool({ server: await listener(t, where), ...(token === undefined ? {} : { token }) });
+    if (problem === undefined) await t.notThrowsAsync(pool.start());
+    else await t.throwsAsync(pool.start(), { code: 'POOLD_ERR_INVALID_OPTION', message: problem });
+  }
+  await using raw = new ServerPool({ server: await listener(t), session: false });
+  await t.notThrowsAsync(raw.start(), 'raw connections know no token');
+  await using late = new ServerPool({ server: await listener(t) });
+  await late.setTokens(TOKEN);
+  await t.notThrowsAsync(late.start(), 'what counts is the token that was given last');
+});
+
+test('tokens that let nobody in are a fault at the start, and when they are replaced', async (t) => {
+  const told: string[] = [];
+  await using pool = new ServerPool({ listen: LISTEN, token: [{ token: TOKEN, expires: '2020-02-29' }] });
+  pool.on('fault', ({ error }) => told.push(`${error.code} ${error.message}`));
+  await pool.start();
+  t.is(told.length, 1);
+  t.regex(told[0] ?? '', /^POOLD_ERR_INVALID_OPTION token: has expired/);
+  await pool.setTokens([{ token: TOKEN, tunnels: ['elsewhere'] }]);
+  t.regex(told[1] ?? '', /opens other tunnels only.* default/);
+  await pool.setTokens([{ token: TOKEN, tunnels: ['elsewhere', 'default'] }]);
+  t.is(told.length, 2);
+});
+
 test('of changes that are made at once the last counts, before the start too', async (t) => {
   await using pool = new ServerPool({ listen: LISTEN, token: TOKEN });
   const early = pool.setTokens('one that nobody has');
@@ -112,7 +178,7 @@ test('of changes that are made at once the last counts, before the start too', a
 test('the allow list is replaced for who comes from now on', async (t) => {
   await using pool = new ServerPool({ listen: LISTEN, token: TOKEN });
   await pool.start();
-  await using client = await join(pool, TOKEN);
+  await using client = await enter(pool, TOKEN);
   await client.warmed(1);
   pool.setAllow(['10.0.0.0/8']);
   t.false(await getsIn(pool, TOKEN));
@@ -131,7 +197,7 @@ test('case 20: a certificate that is no good changes nothing, a good one is show
   await using pool = new ServerPool({ listen: LISTEN, token: TOKEN, tls });
   await pool.start();
   const before = await shownBy(pool);
-  await using client = await join(pool, TOKEN);
+  await using client = await enter(pool, TOKEN);
   await client.warmed(1);
   for (const [wrong, option] of [
     [{ cert: 'no certificate', key: localhost.key }, 'tls.cert'],
@@ -175,7 +241,7 @@ function pemBody(pem: string): string {
 test('a client proves another token from the next dial on, at once when it was refused', async (t) => {
   await using pool = new ServerPool({ listen: LISTEN, token: TOKEN });
   await pool.start();
-  await using client = await join(pool, OTHER);
+  await using client = await enter(pool, OTHER);
   await nextEvent<DialFailedEvent>(client, 'dialFailed', ({ attempt }) => attempt >= 3);
   await t.throwsAsync(client.setToken(''), { code: 'POOLD_ERR_INVALID_OPTION' });
   await client.setToken(TOKEN);

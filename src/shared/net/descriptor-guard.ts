@@ -42,15 +42,23 @@ export class DescriptorGuard {
     this.#end = limit === Infinity ? Infinity : limit - spare(limit);
   }
 
-  /** Whether there is no room for a socket that was just accepted. The system gives the lowest number that is free. */
+  /** Whether there is no room for a socket that was just accepted. */
   refuses(socket: Socket): boolean {
+    return this.excess(socket) > 0;
+  }
+
+  /**
+   * How many sockets must go for one that was just accepted to stay; 0 when there is room. The system gives the lowest
+   * number that is free, so all below it are taken.
+   */
+  excess(socket: Socket): number {
     const number = (socket as Numbered)._handle?.fd;
-    if (number === undefined || number < this.#end) return false;
+    if (number === undefined || number < this.#end) return 0;
     const { who, clock, onShort } = this.#options;
     const now = clock.now();
     const isNews = now - this.#refusedAt >= QUIET_MS;
     this.#refusedAt = now;
     if (isNews) onShort(new DescriptorsError(who, this.#limit));
-    return true;
+    return number - this.#end + 1;
   }
 }

@@ -37,19 +37,21 @@ const schema = v.strictObject(
   {
     token: v.string(WANTED),
     name: v.optional(nameSchema),
-    expires: v.optional(v.custom<Date | string>(isTime, 'wants a Date, or 2027-01-31T12:00:00Z')),
+    expires: v.optional(
+      v.custom<Date | string>(isTime, 'wants a Date, or a day that exists: 2027-01-31, 2027-01-31T12:00:00Z'),
+    ),
     tunnels: v.optional(v.pipe(v.array(nameSchema, 'wants a list'), v.minLength(1, 'is empty; leave it out for all'))),
   },
   WANTED,
 );
 
 /**
- * Checks the `token` option of either side against where the connection goes.
+ * Checks the `token` option of either side.
  *
- * @param loopback whether the other side can only be on this machine; undefined when nobody knows
- * @throws InvalidOptionError when a token is empty, or missing or too short for an address that others reach
+ * @param required whether others than this machine may be at the other end: then a token there must be, and a long one
+ * @throws InvalidOptionError when a token is empty, or missing or too short though required
  */
-export function checkTokens(option: TokensOption | undefined, loopback: boolean | undefined): Token[] {
+export function checkTokens(option: TokensOption | undefined, required: boolean): Token[] {
   const given = typeof option === 'string' ? [option] : (option ?? []);
   if (!Array.isArray(given)) throw new InvalidOptionError('token', 'wants a text or a list');
   const tokens = given.map(checkToken);
@@ -60,7 +62,7 @@ export function checkTokens(option: TokensOption | undefined, loopback: boolean 
   if (secrets.size < tokens.length && given.some((one) => typeof one !== 'string')) {
     throw new InvalidOptionError('token', 'the same secret stands there twice; say once what it is good for');
   }
-  if (loopback !== false) return tokens;
+  if (!required) return tokens;
   if (tokens.length === 0) {
     throw new InvalidOptionError(
       'token',
@@ -74,6 +76,33 @@ export function checkTokens(option: TokensOption | undefined, loopback: boolean 
   return tokens;
 }
 
+/** @throws InvalidOptionError for a token of a raw pool, which greets nobody: it would keep nobody out */
+export function refuseToken(option: TokensOption | undefined): void {
+  if (option === undefined) return;
+  throw new InvalidOptionError(
+    'token',
+    'has no effect with session: false, where nobody is asked for one; leave it out, or use sessions',
+  );
+}
+
+/**
+ * What keeps everybody out of a server's tunnel though its tokens are well-formed; undefined when somebody can get in.
+ *
+ * @param now the time of day, ms since 1970
+ */
+export function tokensFault(tokens: readonly Token[], tunnel: string, now: number): InvalidOptionError | undefined {
+  if (tokens.length === 0) return undefined;
+  const valid = tokens.filter(({ expiresAt = Infinity }) => expiresAt > now);
+  if (valid.length === 0) {
+    return new InvalidOptionError('token', 'has expired, and nobody gets in; give one with a later end');
+  }
+  if (valid.some(({ tunnels }) => tunnels?.has(tunnel) !== false)) return undefined;
+  return new InvalidOptionError(
+    'token',
+    `opens other tunnels only, and nobody gets in; give one that opens ${tunnel}, the tunnel here`,
+  );
+}
+
 function checkToken(given: string | TokenOption, at: number): Token {
   if (typeof given === 'string') return { token: given };
   const { token, name, expires, tunnels } = checkOptions(schema, given, `token[${at}]`);
@@ -82,6 +111,14 @@ function checkToken(given: string | TokenOption, at: number): Token {
 }
 
 function isTime(value: unknown): boolean {
-  if (typeof value === 'string' ? !ISO_TIME.test(value) : !(value instanceof Date)) return false;
+  if (typeof value === 'string' ? !ISO_TIME.test(value) || !isDay(value.slice(0, 10)) : !(value instanceof Date)) {
+    return false;
+  }
   return !Number.isNaN(new Date(value as Date | string).getTime());
+}
+
+/** Whether the calendar has this day: JavaScript takes the 31st of February for the 3rd of March. */
+function isDay(day: string): boolean {
+  const time = new Date(`${day}T00:00Z`);
+  return !Number.isNaN(time.getTime()) && time.toISOString().startsWith(day);
 }

@@ -87,10 +87,12 @@ export interface ServerGreetingOptions {
   readonly admit: Admit;
   /** Calls `judge` when it is the turn of this HELLO: now, later or never. Without it, all are judged at once. */
   readonly turn?: (hello: HelloInfo, judge: () => void) => void;
+  /** Told when a judged proof is of no token that is good here, an expired one among them, before it is refused. */
+  readonly onWrongProof?: () => void;
 }
 
 /** Said to everyone who fails to prove the token, whatever was wrong. */
-const NO_PROOF = 'the token is wrong, or unknown here; use the same token on both sides';
+export const NO_PROOF = 'the token is wrong, or unknown here; use the same token on both sides';
 
 /** The server's side: challenges, and judges the client's proof. */
 export class ServerGreeting implements Greeting {
@@ -116,7 +118,7 @@ export class ServerGreeting implements Greeting {
   }
 
   #judge(hello: Hello): Answer {
-    const { channel, tokens, wallNow, hasTunnel, admit } = this.#options;
+    const { channel, tokens, wallNow, hasTunnel, admit, onWrongProof } = this.#options;
     const { tunnel, client, agent, kid } = hello;
     const key = tokens.keyFor(kid, tunnel);
     const transcript: Transcript = {
@@ -126,10 +128,14 @@ export class ServerGreeting implements Greeting {
       hello: hello.json,
     };
     if (key === undefined || !proofsEqual(clientProof(key, transcript), hello.proof)) {
+      onWrongProof?.();
       throw new RejectedError('auth', NO_PROOF);
     }
     const { name, expiresAt = Infinity, tunnels } = tokens.termsOf(kid);
-    if (expiresAt <= wallNow()) throw new TokenExpiredError(name, expiresAt, NO_PROOF);
+    if (expiresAt <= wallNow()) {
+      onWrongProof?.();
+      throw new TokenExpiredError(name, expiresAt, NO_PROOF);
+    }
     if (tunnels?.has(tunnel) === false) {
       throw new RejectedError('tunnel', `this token does not open the tunnel ${tunnel}; use one that does`);
     }

@@ -3,7 +3,7 @@ import * as v from 'valibot';
 import { InvalidOptionError } from '../errors.ts';
 import { type Address, formatAddress } from '../net/address.ts';
 import { milliseconds, wholeNumber } from '../options.ts';
-import { type GateRules, type VisitorsOptions, visitorRules } from './visitor-rules.ts';
+import { type GateRules, type VisitorsOptions, visitorRules, wantRules } from './visitor-rules.ts';
 
 /** Options of both ends of a tunnel. */
 export interface DatagramOptions {
@@ -72,6 +72,7 @@ export function checkProtocol(given: Given, isEntrance: boolean): void {
  * @throws InvalidOptionError naming what is wrong in `visitors`
  */
 export function flowRules(given: VisitorsOptions): GateRules {
+  wantRules(given);
   for (const [option, instead] of [
     ['maxVisitors', 'maxFlows'],
     ['maxVisitorsPerAddress', 'maxFlowsPerAddress'],

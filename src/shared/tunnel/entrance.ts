@@ -157,9 +157,10 @@ export class Entrance implements TunnelEntrance, VisitorOwner {
   /** @internal */
   onRefused(visitor: Visitor, waitedMs: number, error: unknown): void {
     this.#visitors.delete(visitor);
+    const reason = refusalOf(error);
+    if (reason === 'queue-full' || reason === 'timeout') this.#gate.refuse(reason);
     if (!this.#tunnel.heard('visitRefused')) return;
-    const { remote } = visitor.info;
-    this.#tunnel.tell('visitRefused', { remote, waitedMs, reason: refusalOf(error), error });
+    this.#tunnel.tell('visitRefused', { remote: visitor.info.remote, waitedMs, reason, error });
   }
 
   #arrive(socket: Socket): void {

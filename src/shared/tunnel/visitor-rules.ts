@@ -55,8 +55,15 @@ const schema = v.strictObject({
   visitorBurst: v.optional(wholeNumber(1, 1_000_000)),
 });
 
+/** @throws InvalidOptionError for what holds no rules: a list is no object of options, though JavaScript has it so */
+export function wantRules(given: unknown): void {
+  if (typeof given === 'object' && given !== null && !Array.isArray(given)) return;
+  throw new InvalidOptionError('visitors', 'wants an object, as in { maxVisitors: 100 }');
+}
+
 /** @throws InvalidOptionError for `visitors`, naming what is wrong in it */
 export function visitorRules(given: VisitorsOptions): GateRules {
+  wantRules(given);
   const { allow, deny, maxVisitors, maxVisitorsPerAddress, visitorRate, visitorBurst } = checkOptions(
     schema,
     given,
@@ -72,7 +79,9 @@ export function visitorRules(given: VisitorsOptions): GateRules {
 
 /** @throws InvalidOptionError for rules about visitors where visits go out instead of in */
 export function refuseVisitors(given: VisitorsOptions | undefined): void {
-  const [option] = Object.keys(given ?? {});
+  if (given === undefined) return;
+  wantRules(given);
+  const [option] = Object.keys(given);
   if (option === undefined) return;
   throw new InvalidOptionError(`visitors.${option}`, 'has no effect here: visitors come in at the other side');
 }

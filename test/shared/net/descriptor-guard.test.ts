@@ -38,6 +38,10 @@ test('of 64 descriptors, of which 8 are kept, the first that is refused is numbe
     [0, 55, 56, 63].map((fd) => guard.refuses(numbered(fd))),
     [false, false, true, true],
   );
+  t.deepEqual(
+    [55, 56, 63].map((fd) => guard.excess(numbered(fd))),
+    [0, 1, 8],
+  );
 });
 
 onLinux('an accepted socket shows its number', async (t) => {
