@@ -384,7 +384,9 @@ test('a visitor whom the rules keep out gets no flow, and one whom they let in a
   await until(() => pair.stats().entrance.dropped.refused === 1, 'it is turned away');
   t.like(pair.stats().entrance, { flows: 0, flowsTotal: 0 });
   t.is(pair.server.visitorStats()?.refused.denied, 1);
-  t.throws(() => pair.server.setVisitorRules({ maxVisitors: 1 }), { message: /visitors\.maxVisitors: .* use maxFlows/ });
+  t.throws(() => pair.server.setVisitorRules({ maxVisitors: 1 }), {
+    message: /visitors\.maxVisitors: .* use maxFlows/,
+  });
   pair.server.setVisitorRules({});
   t.is(String(await visitor.ask(Buffer.from('let in'))), 'let in');
   t.like(pair.server.visitorStats(), { visitors: 1 });
