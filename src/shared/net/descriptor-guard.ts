@@ -5,9 +5,11 @@
  */
 import type { Socket } from 'node:net';
 import type { Clock } from '../clock.ts';
-import type { DescriptorsError } from '../errors.ts';
+import { DescriptorsError } from '../errors.ts';
 import { descriptorLimit } from './descriptor-limit.ts';
-import { Shortage } from './shortage.ts';
+
+/** The shortage is over, and is news when it comes again, after nobody was turned away for so long, ms. */
+const QUIET_MS = 10_000;
 
 /** The number that the system gave a socket; Node has no public way to ask. */
 interface Numbered {
@@ -27,13 +29,16 @@ export interface DescriptorGuardOptions {
 }
 
 export class DescriptorGuard {
-  readonly #shortage: Shortage;
+  readonly #options: DescriptorGuardOptions;
+  readonly #limit: number;
   /** The first number that is kept for others. */
   readonly #end: number;
+  #refusedAt = -Infinity;
 
   constructor(options: DescriptorGuardOptions) {
     const { limit = descriptorLimit() ?? Infinity, spare } = options;
-    this.#shortage = new Shortage({ ...options, limit });
+    this.#options = options;
+    this.#limit = limit;
     this.#end = limit === Infinity ? Infinity : limit - spare(limit);
   }
 
@@ -41,7 +46,11 @@ export class DescriptorGuard {
   refuses(socket: Socket): boolean {
     const number = (socket as Numbered)._handle?.fd;
     if (number === undefined || number < this.#end) return false;
-    this.#shortage.note();
+    const { who, clock, onShort } = this.#options;
+    const now = clock.now();
+    const isNews = now - this.#refusedAt >= QUIET_MS;
+    this.#refusedAt = now;
+    if (isNews) onShort(new DescriptorsError(who, this.#limit));
     return true;
   }
 }
