@@ -61,7 +61,7 @@ test('SIGHUP ends nothing', async (t) => {
   await using server = startCli(serverArgs(at, file));
   await server.printed(/listening/);
   server.kill('SIGHUP');
-  await server.printed(/SIGHUP/);
+  await server.printed(/reloaded/);
   server.kill('SIGTERM');
   t.is(await server.ended(), 0);
 });
