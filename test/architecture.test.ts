@@ -63,7 +63,7 @@ const SOCKETS: Readonly<Record<string, readonly string[]>> = {
     'client/socks-proxy.ts',
     'shared/group/server-spec.ts',
     'shared/net/address.ts',
-    'shared/net/allow-list.ts',
+    'shared/net/address-rules.ts',
     'shared/net/network.ts',
     'shared/net/proxy-header.ts',
     'shared/net/read-memory.ts',

@@ -336,7 +336,10 @@ export const TUNNEL_CLIENT_FLAGS = {
 
 /** Flags of the command alone. */
 export const COMMON_FLAGS = {
-  tokenFile: { flags: '--token-file <file>', help: 'a file with the secret, readable by you alone' },
+  tokenFile: {
+    flags: '--token-file <file>',
+    help: 'a file with the secret, readable by you alone; one a line: the server takes all of them, the client proves the first',
+  },
   gracePeriod: {
     flags: '--grace-period <duration>',
     help: 'how long visits may go on after SIGTERM',

@@ -3,10 +3,10 @@ import type { ClientPool } from '../client/client-pool.ts';
 import type { ServerEntry, Servers } from '../client/servers.ts';
 import type { TunnelClient } from '../client/tunnel-client.ts';
 import type { TunnelServer } from '../server/tunnel-server.ts';
-import { systemClock } from '../shared/clock.ts';
+import { type Clock, systemClock } from '../shared/clock.ts';
 import type { CloseReason } from '../shared/close-reason.ts';
 import { DiscoveryError, PooldError, reasonOf, VisitorRefusedError } from '../shared/errors.ts';
-import { LogLimit } from './log-limit.ts';
+import { limited } from './log-limit.ts';
 import type { Logger } from './logging.ts';
 
 /** The ends of a connection that nobody has wanted: here, or at the other side as far as this one can know. */
@@ -18,14 +18,22 @@ const DEATHS: ReadonlySet<CloseReason> = new Set([
   'stalled',
 ]);
 
-/** Clients that come and go, connections and visitors turned away, targets, visits at debug level. */
-export function logServer(server: TunnelServer, log: Logger): void {
+/** A handful of clients that start anew are logged one by one; whoever holds a token could do so a thousand times. */
+const CLIENT_LINES = 10;
+
+/**
+ * Clients that come and go, connections and visitors turned away, targets, visits at debug level.
+ *
+ * @param clock time, for tests
+ */
+export function logServer(server: TunnelServer, log: Logger, clock: Clock = systemClock): void {
   const { pool } = server;
+  const sayClient = limited(log, CLIENT_LINES, clock);
   const clients = new Map<string, number>();
   pool.on('connectionReady', ({ group, token }) => {
     const connections = (clients.get(group) ?? 0) + 1;
     clients.set(group, connections);
-    if (connections === 1) log.info({ client: group, token }, 'client joined');
+    if (connections === 1) sayClient('info', 'joined', { client: group, token }, 'client joined');
   });
   pool.on('connectionClosed', ({ group, reason }) => {
     const connections = (clients.get(group) ?? 0) - 1;
@@ -33,17 +41,14 @@ export function logServer(server: TunnelServer, log: Logger): void {
       clients.set(group, connections);
     } else {
       clients.delete(group);
-      log.info({ client: group, reason }, 'client left');
+      sayClient('info', 'left', { client: group, reason }, 'client left');
     }
   });
-  pool.on('fault', ({ error }) => log.warn({ code: error.code }, error.message));
-  const limit = new LogLimit(systemClock);
-  pool.on('handshakeFailed', ({ remote, error }) => {
-    const { code } = error;
-    limit.say(code, (leftOut) => {
-      const others = leftOut === 0 ? {} : { leftOut };
-      log.warn({ remote, code, ...others }, `connection turned away: ${error.message}`);
-    });
+  const sayFault = limited(log, 1, clock);
+  pool.on('fault', ({ error: { code, message } }) => sayFault('warn', code, { code }, message));
+  const sayFailed = limited(log, 1, clock);
+  pool.on('handshakeFailed', ({ remote, error: { code, message } }) => {
+    sayFailed('warn', code, { remote, code }, `connection turned away: ${message}`);
   });
   logTargets(server, log);
   logVisits(server, log);
@@ -118,7 +123,8 @@ function logPool(pool: ClientPool, log: Logger): void {
     if (trouble !== '') log.info('the server is reached again');
     trouble = '';
   });
-  pool.on('fault', ({ error }) => log.warn({ code: error.code }, error.message));
+  const sayFault = limited(log);
+  pool.on('fault', ({ error: { code, message } }) => sayFault('warn', code, { code }, message));
   pool.warmed(pool.min).then(
     () => log.info({ idle: pool.idle }, 'warm'),
     // Ended before it was warm.
@@ -134,12 +140,10 @@ function logTargets(tunnel: TunnelServer | TunnelClient, log: Logger): void {
 
 /** Visitors who were turned away; those that are turned away for the same reason within a few seconds in one line. */
 function logRefusals(tunnel: TunnelServer | TunnelClient, log: Logger): void {
-  const limit = new LogLimit(systemClock);
+  const say = limited(log);
   tunnel.on('visitRefused', ({ remote, waitedMs, error }) => {
-    limit.say(kindOf(error), (leftOut) => {
-      const others = leftOut === 0 ? {} : { leftOut };
-      log.warn({ remote, waitedMs: Math.round(waitedMs), ...others }, `visitor turned away: ${reasonOf(error)}`);
-    });
+    const fields = { remote, waitedMs: Math.round(waitedMs) };
+    say('warn', kindOf(error), fields, `visitor turned away: ${reasonOf(error)}`);
   });
 }
 
@@ -150,7 +154,8 @@ function kindOf(error: unknown): string {
 
 function logVisits(tunnel: TunnelServer | TunnelClient, log: Logger): void {
   logRefusals(tunnel, log);
-  tunnel.on('fault', ({ error }) => log.error({ code: error.code }, error.message));
+  const sayFault = limited(log);
+  tunnel.on('fault', ({ error: { code, message } }) => sayFault('error', code, { code }, message));
   if (!log.isLevelEnabled('debug')) return;
   tunnel.on('flowOpened', ({ remote }) => log.debug({ remote }, 'flow opened'));
   tunnel.on('flowClosed', ({ durationMs, ...flow }) => {

@@ -4,6 +4,7 @@ import type { Duplex } from 'node:stream';
 import type { CloseReason } from '../shared/close-reason.ts';
 import { DialError, type DialStage, PoolClosedError, type PooldError, ProtocolError } from '../shared/errors.ts';
 import { RawConnection } from '../shared/pool/raw-connection.ts';
+import { isShortage, Shortage } from '../shared/net/shortage.ts';
 import type { PutOptions, Reservation } from '../shared/pool/reservation.ts';
 import type { Greeted } from '../shared/session/greeting.ts';
 import { unevenness } from '../shared/policy/even.ts';
@@ -36,6 +37,7 @@ export class ClientPool<S extends boolean = true> extends VisitPool<S> {
   readonly #loop: DialLoop;
   readonly #liveness: Liveness;
   readonly #dials = new Set<Dial>();
+  readonly #shortage: Shortage;
   #rules: DialRules | undefined;
   #keys: Promise<TokenRing> | undefined;
   #tls: ClientTlsOptions;
@@ -64,6 +66,12 @@ export class ClientPool<S extends boolean = true> extends VisitPool<S> {
     super(core, checked);
     this.#options = checked;
     this.#tls = checked.tls;
+    this.#shortage = new Shortage({
+      who: 'connections to the server',
+      fate: 'put off',
+      clock: checked.clock,
+      onShort: (error) => this.tell('fault', { pool: this.name, error }),
+    });
     this.#liveness = new Liveness({ ...checked, mode: 'ping' });
     this.setLevel({ interval: checked.minIntervalMs });
     this.#loop = new DialLoop(
@@ -286,6 +294,7 @@ export class ClientPool<S extends boolean = true> extends VisitPool<S> {
     if (!this.ready || error instanceof PoolClosedError) return;
     this.addError();
     const retry = count();
+    if (isShortage(error)) return this.#shortage.note();
     if (this.heard('dialFailed')) this.tell('dialFailed', { pool: this.name, stage, error, ...retry });
   }
 

@@ -1,6 +1,7 @@
 /** When to dial: the ancestor's rounds of interval and capacity, woken early by a shortage, held back by failures. */
 import type { Clock, Timer } from '../shared/clock.ts';
 import type { Load } from '../shared/load-meter.ts';
+import { isShortage } from '../shared/net/shortage.ts';
 import { nextCapacity, nextInterval } from '../shared/policy/adaptive.ts';
 import { idleForDemand, leastLately, smoothed } from '../shared/policy/little.ts';
 import { missingConnections } from '../shared/policy/missing.ts';
@@ -188,7 +189,8 @@ export class DialLoop {
     if (startedAt > row.countedAt) {
       if (row.backoff.attempt === 0) row.since = now;
       row.countedAt = now;
-      const heldMs = this.#options.onFailure?.() ?? 0;
+      // What this machine lacks says nothing about the server.
+      const heldMs = isShortage(error) ? 0 : (this.#options.onFailure?.() ?? 0);
       // Each short life has cost both sides a handshake: only doubling slows those down soon enough.
       const outageMs = row === this.#shortLives ? Infinity : now - row.since;
       const delayMs = Math.max(row.backoff.next(maxDelayFor(error, outageMs)), minDelayFor(error));

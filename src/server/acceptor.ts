@@ -3,7 +3,7 @@ import { createServer, type Server, type Socket } from 'node:net';
 import type { Clock } from '../shared/clock.ts';
 import { AddressRefusedError, DialError, HandshakeTimeoutError, reasonOf, RejectedError } from '../shared/errors.ts';
 import { formatAddress, type HostAddress, remoteOf } from '../shared/net/address.ts';
-import type { AllowList } from '../shared/net/allow-list.ts';
+import type { AddressRules } from '../shared/net/address-rules.ts';
 import { DescriptorGuard } from '../shared/net/descriptor-guard.ts';
 import { networkOf } from '../shared/net/network.ts';
 import { listenOptions, SOCKET_OPTIONS, tuneSocket } from '../shared/net/socket-options.ts';
@@ -33,7 +33,7 @@ export interface AcceptorOptions {
 
 /** What the next connection is let in by. Asked for each, because it may change. */
 export interface AcceptorDoor {
-  readonly allow: AllowList;
+  readonly allow: AddressRules;
   readonly rules: ArrivalRules;
 }
 

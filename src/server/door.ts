@@ -4,7 +4,7 @@
  */
 import type { TlsOptions } from 'node:tls';
 import * as v from 'valibot';
-import { AllowList } from '../shared/net/allow-list.ts';
+import { AddressRules } from '../shared/net/address-rules.ts';
 import { checkOptions } from '../shared/options.ts';
 import type { ServerGreetingOptions } from '../shared/session/greeting.ts';
 import { type Token, TokenRing } from '../shared/session/token-ring.ts';
@@ -16,7 +16,7 @@ import type { ArrivalRules } from './arrival.ts';
 export interface DoorOptions extends Omit<ArrivalRules, 'tls' | 'greeting'> {
   readonly tls: ServerTlsOptions;
   readonly tokens: readonly Token[];
-  readonly allow: AllowList;
+  readonly allow: AddressRules;
   /** Whether connections greet, or are raw. */
   readonly session: boolean;
 }
@@ -37,7 +37,7 @@ interface Secured {
 export class Door {
   readonly #options: DoorOptions;
   readonly #greeting: Pick<ServerGreetingOptions, 'hasTunnel' | 'admit'>;
-  #allow: AllowList;
+  #allow: AddressRules;
   #tls: ServerTlsOptions;
   #secured: Secured | undefined;
   #ring: TokenRing | undefined;
@@ -52,7 +52,7 @@ export class Door {
   }
 
   /** Who may connect at all. */
-  get allow(): AllowList {
+  get allow(): AddressRules {
     return this.#allow;
   }
 
@@ -93,7 +93,7 @@ export class Door {
 
   /** @throws InvalidOptionError naming the first entry that is not an address or range */
   setAllow(entries: readonly string[]): void {
-    this.#allow = new AllowList(checkOptions(allowSchema, entries, 'allow'));
+    this.#allow = new AddressRules({ allow: checkOptions(allowSchema, entries, 'allow') });
   }
 
   /** @throws InvalidOptionError naming the `tls.…` option that cannot be used */

@@ -3,7 +3,7 @@ import * as v from 'valibot';
 import { InvalidOptionError } from '../shared/errors.ts';
 import { type HostAddress, isLoopback } from '../shared/net/address.ts';
 import { listenOption } from '../shared/net/address-option.ts';
-import { AllowList } from '../shared/net/allow-list.ts';
+import { AddressRules } from '../shared/net/address-rules.ts';
 import { checkOptions, milliseconds, wholeNumber } from '../shared/options.ts';
 import { type PoolOptions, poolOptionsSchema } from '../shared/pool/pool-options.ts';
 import { STRATEGIES, type StrategyName } from '../shared/policy/strategy.ts';
@@ -151,7 +151,7 @@ export function checkServerPoolOptions(given: ServerPoolOptions) {
       return judge(token, isReachable(listen));
     },
     tokens,
-    allow: new AllowList(options.allow),
+    allow: new AddressRules({ allow: options.allow }),
   };
 }
 

@@ -298,12 +298,13 @@ export class VisitorRefusedError extends PooldError {
 /** The process has nearly as many descriptors as the system lets it have: who comes now is turned away. */
 export class DescriptorsError extends PooldError {
   readonly code = 'POOLD_ERR_DESCRIPTORS';
-  /** The process's limit of open files. */
-  readonly limit: number;
+  /** The process's limit of open files; undefined where the system does not say. */
+  readonly limit: number | undefined;
 
-  constructor(who: string, limit: number) {
+  constructor(who: string, limit: number | undefined, fate = 'turned away') {
+    const has = limit === undefined ? 'it has none left' : `the process may have ${limit}`;
     super(
-      `new ${who} are turned away until descriptors are free: the process may have ${limit}; raise its limit of open files (ulimit -n, LimitNOFILE=)`,
+      `new ${who} are ${fate} until descriptors are free: ${has}; raise its limit of open files (ulimit -n, LimitNOFILE=)`,
     );
     this.limit = limit;
   }

@@ -163,3 +163,29 @@ onLinux(
     t.is(await client.ended(), 0, client.output);
   },
 );
+
+onLinux(
+  'case 18: a client without descriptors for its target says so once, blames nobody, and another client serves',
+  async (t) => {
+    const file = await textFile(t, SECRET);
+    await using target = await startTarget(echo);
+    const at = await ports();
+    await using server = startCli(serverArgs(at, file));
+    await server.printed(/"listening"/);
+    await using client = startCliWith(DESCRIPTORS, wideArgs(at, target.port, file, 12));
+    await client.printed(/"warm"/);
+    const alone = await startCrowd(at.visitors);
+    t.true(alone.served.length >= 8, `${alone.served.length} were served`);
+    t.true(alone.fates.length > 0);
+    t.is(client.output.match(/descriptors are free: the process may have 64/g)?.length, 2, client.output);
+    t.regex(client.output, /new visits are turned away until/);
+    t.regex(client.output, /new connections to the server are put off until/);
+    t.notRegex(client.output, /target is down|cannot reach|circuit breaker/);
+    await using other = startCli(wideArgs(at, target.port, file, 12));
+    await other.printed(/"warm"/);
+    const both = await startCrowd(at.visitors);
+    t.is(both.served.length, VISITORS, JSON.stringify(both.fates));
+    t.deepEqual([...new Set(await talk(alone))], ['more']);
+    for (const visitor of [...alone.served, ...both.served]) visitor.destroy();
+  },
+);

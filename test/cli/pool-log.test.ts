@@ -1,10 +1,39 @@
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import type { Duplex } from 'node:stream';
 import test from 'ava';
-import { logClient } from '../../src/cli/pool-log.ts';
+import { logClient, logServer } from '../../src/cli/pool-log.ts';
+import { Dial } from '../../src/client/dial.ts';
 import { TunnelClient } from '../../src/client/tunnel-client.ts';
+import { ServerPool } from '../../src/server/server-pool.ts';
+import { TunnelServer } from '../../src/server/tunnel-server.ts';
+import { systemClock } from '../../src/shared/clock.ts';
+import { TokenRing } from '../../src/shared/session/token-ring.ts';
+import { FrameType } from '../../src/shared/wire/frame.ts';
 import { until } from '../helpers/events.ts';
 import { logLines } from '../helpers/log-lines.ts';
 import { manualClock } from '../helpers/clock.ts';
 import { TOKEN } from '../helpers/pair.ts';
+
+/** A client of its own, just let in. */
+function greetedSocket(port: number, tokens: TokenRing): Promise<Duplex> {
+  return new Promise((onGreeted, onFailed) => {
+    const hello = { tunnel: 'default', client: randomBytes(16).toString('hex'), agent: 'flood/1' };
+    const rules = {
+      to: { host: '127.0.0.1', port },
+      tls: undefined,
+      fingerprint: undefined,
+      proxy: undefined,
+      keepAliveMs: 0,
+      idFormat: 'text8' as const,
+      greeting: { tokens, hello },
+      handshakeTimeoutMs: 5000,
+      clock: systemClock,
+    };
+    const owner = { onRaw: () => {}, onGreeted: (_id: string, socket: Duplex) => onGreeted(socket), onFailed };
+    void new Dial(rules, owner);
+  });
+}
 
 test('a name that cannot be looked up is warned about once for each reason, and its recovery is told', async (t) => {
   const time = manualClock();
@@ -35,4 +64,35 @@ test('a name that cannot be looked up is warned about once for each reason, and 
   t.regex(await next(failing('ESERVFAIL')), /^warn /, 'a new trouble');
   client.servers.destroy();
   await client.close({ graceMs: 0 });
+});
+
+test('a client that comes and goes as fast as it can, and breaks the protocol, does not flood the log', async (t) => {
+  const time = manualClock();
+  const pool = new ServerPool({ listen: '127.0.0.1:0', tls: { mode: 0 } });
+  const server = new TunnelServer({ pool, public: '127.0.0.1:0' });
+  const { log, lines } = logLines();
+  logServer(server, log, time.clock);
+  let [joined, faults] = [0, 0];
+  pool.on('connectionReady', () => (joined += 1));
+  pool.on('fault', () => (faults += 1));
+  await server.start();
+  const { port = 0 } = pool.address ?? {};
+  const tokens = await TokenRing.from([]);
+  const comeAndGo = async (): Promise<void> => {
+    const socket = await greetedSocket(port, tokens);
+    // A CHALLENGE has no place behind the greeting.
+    socket.end(Buffer.from([FrameType.challenge, 0, 0, 0, 0, 0, 0, 0]));
+    await once(socket.resume(), 'close');
+  };
+  for (let n = 0; n < 40; n += 1) await comeAndGo();
+  await until(() => pool.idle === 0 && faults === 40, 'all have left');
+  t.is(joined, 40);
+  const of = (text: RegExp) => lines.filter((line) => text.test(line));
+  t.is(of(/client joined/).length, 10);
+  t.is(of(/client left/).length, 10);
+  t.is(of(/^warn (?!visitor)/).length, 1, lines.join('\n'));
+  await time.advance(5000);
+  t.deepEqual(of(/left out/).slice(0, 2), ['info client joined (29 left out)', 'info client left (29 left out)']);
+  t.regex(of(/^warn .*left out/)[0] ?? '', /\(38 left out\)$/);
+  await server.close({ graceMs: 0 });
 });

@@ -383,3 +383,17 @@ test('a stopped loop dials nothing more', async (t) => {
   await advance(60_000);
   t.is(starts.length, 1);
 });
+
+test('dials that fail for want of descriptors are tried later, and no breaker hears of them', async (t) => {
+  let told = 0;
+  const { loop, fail, starts, advance } = loopOver({ maxConnecting: 1, onFailure: () => (told += 1) });
+  loop.start();
+  const lacking = Object.assign(new Error('connect EMFILE'), { code: 'EMFILE' });
+  t.true(fail(new DialError('connect', 'no descriptor', { cause: lacking })).retryInMs > 0);
+  t.is(told, 0);
+  await advance(1000);
+  t.is(starts.length, 2);
+  fail();
+  t.is(told, 1);
+  loop.stop();
+});

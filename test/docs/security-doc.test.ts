@@ -1,5 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import test from 'ava';
+import { MAX_SERVERS } from '../../src/shared/group/name-lookup.ts';
+import { MAX_EARLY_BYTES } from '../../src/shared/session/visit.ts';
+import { FrameType, payloadLimit } from '../../src/shared/wire/frame.ts';
 
 // ava runs in the project's root.
 const page = await readFile('docs/security.md', 'utf8');
@@ -30,4 +33,17 @@ test('the flags and the tests that the page names are there', async (t) => {
   for (const [, file = ''] of page.matchAll(/`((?:fuzz|e2e|shared|faults)\/[\w/-]+)`/g)) {
     await t.notThrowsAsync(readFile(`test/${file}.test.ts`), file);
   }
+});
+
+test('the limits that the page calls fixed are those of the code', (t) => {
+  const kib = (bytes: number): string => `${bytes / 1024} KiB`;
+  const fixed = new Map(
+    [...page.matchAll(/^\| ([^|]+?) +\| fixed[^|]*\| ([^|]+?) +\|$/gm)].map(([, limit, is]) => [limit, is]),
+  );
+  const of = (type: number): string => kib(payloadLimit(type));
+  const { data, hello, open, challenge } = FrameType;
+  t.is(fixed.get('one frame'), `DATA ${of(data)}, HELLO ${of(hello)}, OPEN ${of(open)}, others ${of(challenge)}`);
+  t.is(fixed.get("a visit's bytes before OPENED"), kib(MAX_EARLY_BYTES));
+  t.is(fixed.get('servers that a name in the DNS stands for'), `${MAX_SERVERS}`);
+  t.is(fixed.size, 5);
 });

@@ -7,7 +7,7 @@ import { throwLater } from '../events.ts';
 import { formatAddress, type HostAddress } from '../net/address.ts';
 import { callback, checkOptions, instance, milliseconds } from '../options.ts';
 import { Backoff } from '../resilience/backoff.ts';
-import { NameLookup, type NameResolver } from './name-lookup.ts';
+import { MAX_SERVERS, NameLookup, type NameResolver } from './name-lookup.ts';
 import { formatServerSpec, parseServerSpec, type ServerSpec } from './server-spec.ts';
 
 /** The longest first pause after a failure, and the longest of all, ms. */
@@ -17,7 +17,7 @@ const RETRY_MAX_MS = 30_000;
 /** Options of a {@link Discovery}. `specs` and `onNodes` are required. */
 export interface DiscoveryOptions {
   /**
-   * `host:port`, `dns:host:port` (all its A and AAAA addresses) or `srv:_name._tcp.domain`, in order of preference; or
+   * `host:port`, `dns:host:port` (all its A and AAAA addresses, 64 at most) or `srv:_name._tcp.domain`, in order of preference; or
    * what `parseServerSpec` has made of them.
    */
   readonly specs: readonly (string | ServerSpec)[];
@@ -26,7 +26,7 @@ export interface DiscoveryOptions {
    * priority (weights are not looked at), IPv4 before IPv6.
    */
   readonly onNodes: (addresses: readonly HostAddress[]) => void;
-  /** Hears of each failure. */
+  /** Hears of each failure, and once of a name that has more servers than are taken. */
   readonly onFault?: (error: DiscoveryError) => void;
   /** Hears that a name is answered again after failures. */
   readonly onRecovered?: (spec: string) => void;
@@ -65,6 +65,8 @@ interface Source {
   readonly lookup: NameLookup | undefined;
   readonly backoff: Backoff;
   addresses: readonly HostAddress[];
+  /** It has been told that the name has more servers than are taken. */
+  toldMore: boolean;
   timer: Timer | undefined;
 }
 
@@ -128,12 +130,13 @@ export class Discovery {
       lookup: fixed ? undefined : new NameLookup(spec, resolver),
       backoff: new Backoff({ baseMs: RETRY_BASE_MS, random }),
       addresses: fixed ? [spec.address] : [],
+      toldMore: false,
       timer: undefined,
     };
   }
 
   async #look(source: Source, lookup: NameLookup, run: object): Promise<void> {
-    const { addresses, ttlMs, faults } = await lookup.resolve();
+    const { addresses, more, ttlMs, faults } = await lookup.resolve();
     if (this.#run !== run) return;
     const { minTtlMs, maxTtlMs, clock, onFault, onRecovered } = this.#options;
     source.addresses = addresses;
@@ -142,10 +145,11 @@ export class Discovery {
     if (faults.length === 0) source.backoff.reset();
     else pauseMs = Math.min(pauseMs, source.backoff.next(RETRY_MAX_MS));
     source.timer = clock.setTimeout(() => void this.#look(source, lookup, run), pauseMs);
-    if (faults.length > 0) {
-      const cause = faults.length === 1 ? faults[0] : new AggregateError(faults);
+    const fault = (cause: unknown): void =>
       guarded(() => onFault?.(new DiscoveryError(source.text, addresses.length, pauseMs, cause)));
-    }
+    if (faults.length > 0) fault(faults.length === 1 ? faults[0] : new AggregateError(faults));
+    if (more && !source.toldMore) fault(new Error(`it has more than ${MAX_SERVERS} servers; the others are left out`));
+    source.toldMore = more;
     if (recovered) guarded(() => onRecovered?.(source.text));
     this.#tell();
   }

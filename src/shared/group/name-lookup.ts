@@ -1,6 +1,12 @@
 /** What the name in a server spec stands for, with a memory for the times when nobody answers. */
-import type { HostAddress } from '../net/address.ts';
+import { formatAddress, type HostAddress } from '../net/address.ts';
 import type { NameSpec } from './server-spec.ts';
+
+/**
+ * The most servers that a name stands for: an answer of 64 KiB names thousands, and each costs its client a pool. Those
+ * of the lowest priorities are taken, then by name and address, so that the choice depends on nothing but the records.
+ */
+export const MAX_SERVERS = 64;
 
 /** One A or AAAA record; `ttl` in seconds. */
 interface AddressRecord {
@@ -27,8 +33,10 @@ export interface NameResolver {
 
 /** What came of one lookup. */
 export interface LookupResult {
-  /** In an order that depends on nothing but the records. */
+  /** Each once, no more than {@link MAX_SERVERS}, in an order that depends on nothing but the records. */
   readonly addresses: readonly HostAddress[];
+  /** Whether there were more. */
+  readonly more: boolean;
   /** The smallest TTL of the records that were answered, ms; Infinity when none was. */
   readonly ttlMs: number;
   /** What failed on the way; remembered answers stand in for what is missing. */
@@ -56,16 +64,19 @@ export class NameLookup {
   /** Faults are in the result: it never rejects. */
   async resolve(): Promise<LookupResult> {
     const faults: unknown[] = [];
-    const services = this.#spec.kind === 'dns' ? [hostOf(this.#spec)] : await this.#service(this.#spec.name, faults);
+    const offered = this.#spec.kind === 'dns' ? [hostOf(this.#spec)] : await this.#service(this.#spec.name, faults);
+    const services = offered.slice(0, MAX_SERVERS);
     const names = [...new Set(services.map(({ name }) => name))];
     const ttls = services.flatMap(({ ttl }) => ttl ?? []);
     const hosts = await Promise.all(names.map(async (name) => [name, await this.#host(name, faults, ttls)] as const));
     // What is not asked for any more is forgotten.
     this.#hosts = new Map(hosts);
-    const addresses = services.flatMap(({ name, port }) =>
+    const all = services.flatMap(({ name, port }) =>
       (this.#hosts.get(name) ?? []).flatMap((family) => ipsOf(family).map((host) => ({ host, port }))),
     );
-    return { addresses, ttlMs: Math.min(...ttls) * 1000, faults };
+    const addresses = [...new Map(all.map((address) => [formatAddress(address), address])).values()];
+    const more = offered.length > services.length || addresses.length > MAX_SERVERS;
+    return { addresses: addresses.slice(0, MAX_SERVERS), more, ttlMs: Math.min(...ttls) * 1000, faults };
   }
 
   /** The records of a service: the lowest priority first. Weights are not looked at: the group's strategy spreads the load. */

@@ -1,5 +1,6 @@
 /** Where flows come out: each has a socket of its own to a target. */
 import type { Clock } from '../clock.ts';
+import type { DescriptorsError } from '../errors.ts';
 import type { VisitResetError } from '../errors.ts';
 import type { DatagramVisit } from '../session/datagram-visit.ts';
 import { ResetCode } from '../wire/frame.ts';
@@ -163,6 +164,11 @@ export class DatagramExit implements TunnelExit, TargetsOwner, TargetFlowOwner, 
   /** @internal */
   onTargetUp(target: string): void {
     this.#tunnel.tell('targetUp', { target });
+  }
+
+  /** @internal */
+  onShort(error: DescriptorsError): void {
+    this.#tunnel.tell('fault', { error });
   }
 
   #remove(flow: TargetFlow, reason: FlowEnd): void {

@@ -1,5 +1,6 @@
 /** Where visits come out: each is connected to a target. */
 import type { Clock } from '../clock.ts';
+import type { DescriptorsError } from '../errors.ts';
 import { Relay, type RelayEnd } from '../relay/relay.ts';
 import { StallWatch } from '../relay/stall-watch.ts';
 import type { Visit } from '../session/visit.ts';
@@ -97,6 +98,11 @@ export class Exit implements TunnelExit, SearchOwner, TargetsOwner {
   /** @internal */
   onTargetUp(target: string): void {
     this.#tunnel.tell('targetUp', { target });
+  }
+
+  /** @internal */
+  onShort(error: DescriptorsError): void {
+    this.#tunnel.tell('fault', { error });
   }
 
   /** To the only target: what the visitor says waits in the socket until it is connected. */

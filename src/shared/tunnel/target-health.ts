@@ -1,4 +1,5 @@
 import type { Clock } from '../clock.ts';
+import { isShortage } from '../net/shortage.ts';
 import { Backoff } from '../resilience/backoff.ts';
 
 /** Without checks: how long a target that is down is left alone before a visit tries it, ms, growing to the second. */
@@ -21,6 +22,8 @@ export interface HealthRules {
 export interface HealthOwner {
   onDown(error: Error): void;
   onUp(): void;
+  /** It could not be asked or connected, for want of descriptors on this side. */
+  onShort(): void;
 }
 
 /** `avoided`: a connect has failed, which counts as a failed check; the next check decides. */
@@ -67,6 +70,7 @@ export class TargetHealth {
 
   /** It could not be connected. Those that were under way with the first one say nothing new. */
   unreached(error: Error): void {
+    if (isShortage(error)) return this.#owner.onShort();
     if (this.#state !== 'up') return;
     this.#state = 'avoided';
     this.failed(error);
@@ -85,6 +89,7 @@ export class TargetHealth {
 
   /** A check has failed. */
   failed(error: Error): void {
+    if (isShortage(error)) return this.#owner.onShort();
     this.#passes = 0;
     if (this.#state === 'down' || ++this.#failures < this.#rules.fall) return;
     this.#state = 'down';

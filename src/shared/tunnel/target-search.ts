@@ -1,5 +1,6 @@
 import type { Clock } from '../clock.ts';
 import { TargetError } from '../errors.ts';
+import { isShortage } from '../net/shortage.ts';
 import type { RelayEnd, RelayHandler } from '../relay/relay.ts';
 import type { Visit } from '../session/visit.ts';
 import { connectTarget, type TargetConnection } from './target.ts';
@@ -108,7 +109,9 @@ export class TargetSearch implements RelayHandler {
     this.#dial = undefined;
     target.unreached(error);
     target.leave();
-    const next = this.#leftMs < MIN_DIAL_MS ? undefined : this.#targets.next(this.#tried);
+    // What one target cannot be dialled for the others cannot either.
+    const hopeless = this.#leftMs < MIN_DIAL_MS || isShortage(error);
+    const next = hopeless ? undefined : this.#targets.next(this.#tried);
     if (next === undefined) {
       this.visit.reset(connection.codeOf(error));
       return this.#lose('broken', error);

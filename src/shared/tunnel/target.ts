@@ -2,6 +2,7 @@ import { connect, type Socket } from 'node:net';
 import type { Clock } from '../clock.ts';
 import { TargetError } from '../errors.ts';
 import { type Address, formatAddress } from '../net/address.ts';
+import { isShortage } from '../net/shortage.ts';
 import { SOCKET_OPTIONS } from '../net/socket-options.ts';
 import { ResetCode } from '../wire/frame.ts';
 
@@ -44,6 +45,8 @@ export function connectTarget(
 }
 
 function failureCode(error: NodeJS.ErrnoException | undefined): number {
+  // Somebody else may have what this side lacks.
+  if (isShortage(error)) return ResetCode.limit;
   if (error instanceof TargetError || error?.code === 'ETIMEDOUT') return ResetCode.targetTimeout;
   const unknown = error?.syscall === 'getaddrinfo' || error?.code === 'ENOENT';
   return unknown ? ResetCode.targetNotFound : ResetCode.targetRefused;

@@ -1,6 +1,8 @@
 /** The services behind one exit: which of them a visit goes to, how they are, and what they carry. */
 import type { Clock } from '../clock.ts';
+import type { DescriptorsError } from '../errors.ts';
 import { type Address, formatAddress } from '../net/address.ts';
+import { isShortage, Shortage } from '../net/shortage.ts';
 import { makeStrategy, type Strategy } from '../policy/strategy.ts';
 import { HealthCheck } from './health-check.ts';
 import { TargetHealth } from './target-health.ts';
@@ -37,6 +39,8 @@ export interface TargetsSetup {
 export interface TargetsOwner {
   onTargetDown(target: string, error: Error): void;
   onTargetUp(target: string): void;
+  /** Descriptors are lacking to reach targets; told once for each shortage. */
+  onShort(error: DescriptorsError): void;
 }
 
 export class Target {
@@ -49,7 +53,7 @@ export class Target {
   #total = 0;
   #failed = 0;
 
-  constructor(address: Address, setup: TargetsSetup, owner: TargetsOwner) {
+  constructor(address: Address, setup: TargetsSetup, owner: TargetsOwner, shortage: Shortage) {
     const { rules, connectTimeoutMs, clock, random = Math.random } = setup;
     const { check, checkIntervalMs, checkTimeoutMs, rise, fall, warm, warmIdleMs } = rules;
     const name = formatAddress(address);
@@ -57,7 +61,11 @@ export class Target {
     const checked = check !== 'off';
     this.#health = new TargetHealth(
       { checked, rise, fall, clock, random },
-      { onDown: (error) => owner.onTargetDown(name, error), onUp: () => owner.onTargetUp(name) },
+      {
+        onDown: (error) => owner.onTargetDown(name, error),
+        onUp: () => owner.onTargetUp(name),
+        onShort: () => shortage.note(),
+      },
     );
     if (checked) {
       const asked = { check, intervalMs: checkIntervalMs, timeoutMs: checkTimeoutMs, clock, random };
@@ -109,7 +117,7 @@ export class Target {
 
   /** It could not be connected; {@link leave} follows. */
   unreached(error: Error): void {
-    this.#failed += 1;
+    if (!isShortage(error)) this.#failed += 1;
     this.#health.unreached(error);
   }
 
@@ -126,7 +134,9 @@ export class Targets {
   readonly #strategy: Strategy;
 
   constructor(setup: TargetsSetup, owner: TargetsOwner) {
-    const all = setup.addresses.map((address) => new Target(address, setup, owner));
+    const onShort = (error: DescriptorsError): void => owner.onShort(error);
+    const shortage = new Shortage({ who: 'visits', clock: setup.clock, onShort });
+    const all = setup.addresses.map((address) => new Target(address, setup, owner, shortage));
     this.#all = all as [Target, ...Target[]];
     this.only = all.length === 1 ? all[0] : undefined;
     this.#strategy = makeStrategy(setup.rules.strategy, setup.random);

@@ -25,6 +25,9 @@ export class VisitorAddress implements Bucket, Linked<VisitorAddress> {
 /**
  * The addresses that visitors come from. Those without a visitor are kept for their rate, and the one that has been
  * quiet for longest is forgotten for a new one: every step is O(1), and no address has a timer.
+ *
+ * Linked, because a full map whose keys are deleted and set again is rebuilt over and over: 0.1 ms a visitor in place of
+ * 0.1 µs.
  */
 export class VisitorAddresses {
   readonly #known = new Map<string, VisitorAddress>();

@@ -1,6 +1,6 @@
 import * as v from 'valibot';
 import { InvalidOptionError } from '../errors.ts';
-import { AllowList } from '../net/allow-list.ts';
+import { AddressRules } from '../net/address-rules.ts';
 import { checkOptions, wholeNumber } from '../options.ts';
 import type { RateLimit } from '../policy/token-bucket.ts';
 
@@ -37,7 +37,7 @@ const DEFAULT_MAX_PER_ADDRESS = 1024;
 
 /** Checked, and ready to judge by. */
 export interface GateRules {
-  readonly addresses: AllowList;
+  readonly addresses: AddressRules;
   readonly maxVisitors: number;
   readonly maxVisitorsPerAddress: number;
   /** Undefined without a limit. */
@@ -72,7 +72,7 @@ export function visitorRules(given: VisitorsOptions): GateRules {
   if (visitorRate === 0 && visitorBurst !== undefined) {
     throw new InvalidOptionError('visitors.visitorBurst', 'has no effect without visitorRate');
   }
-  const addresses = new AllowList(allow, deny, 'visitors');
+  const addresses = new AddressRules({ allow, deny, names: { allow: 'visitors.allow', deny: 'visitors.deny' } });
   const rate = visitorRate === 0 ? undefined : { perSecond: visitorRate, burst: visitorBurst ?? visitorRate };
   return { addresses, maxVisitors, maxVisitorsPerAddress, rate };
 }

@@ -361,3 +361,47 @@ test('what is found becomes the nodes of a group', async (t) => {
   await until(() => group.nodes.length === 2 && added.length === 1, 'the nodes have changed');
   t.deepEqual([group.nodes.map(({ name }) => name), added], [['10.0.0.2:7000', '10.0.0.3:7000'], ['10.0.0.3:7000']]);
 });
+
+test('a name stands for 64 servers at most, the same ones each time, and that there are more is told once', async (t) => {
+  const all = Array.from({ length: 200 }, (_, n) => `10.0.0.${n + 1}`);
+  let answer = all;
+  let asked: readonly string[] = [];
+  const resolver = {
+    resolve4: (host: string) => {
+      asked = [...asked, host];
+      return Promise.resolve(answer.map((address) => ({ address, ttl: 5 })));
+    },
+    resolve6: () => Promise.resolve([]),
+    resolveSrv: () => Promise.resolve(all.map((name) => ({ name, port: 1, priority: 1 }))),
+  };
+  await using found = await discover({}, ['dns:pool.test:1'], { resolver });
+  const { discovery, faults, time, told } = found;
+  discovery.start();
+  await found.looked();
+  t.is(discovery.addresses.length, 64);
+  answer = all.toReversed();
+  await time.advance(5000);
+  await found.looked();
+  t.is(told.length, 1);
+  t.deepEqual(
+    faults.map(({ message }) => message),
+    [
+      'dns:pool.test:1: it has more than 64 servers; the others are left out; going on with 64 known addresses, ' +
+        'asking again in 5000 ms; check the name and the DNS servers',
+    ],
+  );
+  // It is news again only when it was over.
+  for (const length of [64, 65]) {
+    answer = all.slice(0, length);
+    await time.advance(5000);
+    await found.looked();
+  }
+  t.is(faults.length, 2);
+  // A service of as many hosts costs no more lookups either.
+  asked = [];
+  await using service = await discover({}, ['srv:_poold._tcp.test'], { resolver });
+  service.discovery.start();
+  await service.looked();
+  t.is(service.discovery.addresses.length, 64);
+  t.is(asked.length, 64);
+});

@@ -12,6 +12,7 @@ function health({ checked, random = () => 0.999 }: { checked: boolean; random?: 
   const one = new TargetHealth(rules, {
     onDown: (error) => void heard.push(`down: ${error.message}`),
     onUp: () => void heard.push('up'),
+    onShort: () => void heard.push('short'),
   });
   return { one, heard, time };
 }
@@ -111,4 +112,15 @@ test('without checks, visits that come because all targets are down do not put t
   t.true(one.usable);
   one.claim();
   t.false(one.usable);
+});
+
+test('what fails for want of descriptors on this side says nothing about the target', (t) => {
+  const shortage = Object.assign(new Error('connect EMFILE'), { code: 'EMFILE' });
+  for (const checked of [false, true]) {
+    const { one, heard } = health({ checked });
+    for (let n = 0; n < 5; n += 1) one.unreached(shortage);
+    for (let n = 0; n < 5; n += 1) one.failed(shortage);
+    t.deepEqual([one.up, one.usable], [true, true]);
+    t.deepEqual([...new Set(heard)], ['short']);
+  }
 });

@@ -1,7 +1,7 @@
 import test from 'ava';
 import fc from 'fast-check';
 import { InvalidOptionError } from '../../../src/shared/errors.ts';
-import { AllowList } from '../../../src/shared/net/allow-list.ts';
+import { AddressRules } from '../../../src/shared/net/address-rules.ts';
 
 const cases: [entry: string, inside: string[], outside: string[]][] = [
   ['10.1.2.3', ['10.1.2.3', '::ffff:10.1.2.3', '::ffff:a01:203'], ['10.1.2.4', '::10.1.2.3']],
@@ -19,7 +19,7 @@ const cases: [entry: string, inside: string[], outside: string[]][] = [
 
 for (const [entry, inside, outside] of cases) {
   test(`${entry} lets in what it holds and nothing else`, (t) => {
-    const list = new AllowList([entry]);
+    const list = new AddressRules({ allow: [entry] });
     t.deepEqual(
       inside.filter((ip) => !list.allows(ip)),
       [],
@@ -32,19 +32,19 @@ for (const [entry, inside, outside] of cases) {
 }
 
 test('several entries add up', (t) => {
-  const list = new AllowList(['10.0.0.0/8', '::1', '192.0.2.7']);
+  const list = new AddressRules({ allow: ['10.0.0.0/8', '::1', '192.0.2.7'] });
   t.true(['10.1.1.1', '::1', '192.0.2.7'].every((ip) => list.allows(ip)));
   t.false(list.allows('192.0.2.8'));
 });
 
 test('an empty list lets everyone in', (t) => {
-  const list = new AllowList([]);
+  const list = new AddressRules({});
   t.true(list.allows('203.0.113.1'));
   t.true(list.allows(undefined));
 });
 
 test('a peer without a readable address is let in by no entry', (t) => {
-  const list = new AllowList(['0.0.0.0/0', '::/0']);
+  const list = new AddressRules({ allow: ['0.0.0.0/0', '::/0'] });
   t.false(list.allows(undefined));
   t.false(list.allows('example.org'));
   t.false(list.allows(''));
@@ -52,8 +52,8 @@ test('a peer without a readable address is let in by no entry', (t) => {
 
 test('who is denied stays out, even where the list names them, and the others are judged as before', (t) => {
   const deny = ['10.6.0.0/16', '2001:db8:bad::/48', '192.0.2.7'];
-  const open = new AllowList([], deny);
-  const closed = new AllowList(['10.0.0.0/8', '2001:db8::/32'], deny);
+  const open = new AddressRules({ deny });
+  const closed = new AddressRules({ allow: ['10.0.0.0/8', '2001:db8::/32'], deny });
   for (const ip of ['10.6.1.1', '::ffff:10.6.1.1', '2001:db8:bad::1', '192.0.2.7']) {
     t.false(open.allows(ip), ip);
     t.false(closed.allows(ip), ip);
@@ -66,7 +66,8 @@ test('who is denied stays out, even where the list names them, and the others ar
 });
 
 test('a wrong entry of the deny list is named by its own option', (t) => {
-  const error = t.throws(() => new AllowList([], ['10.0.0.1', '10.0.0.0/33'], 'visitors'));
+  const names = { allow: 'visitors.allow', deny: 'visitors.deny' };
+  const error = t.throws(() => new AddressRules({ deny: ['10.0.0.1', '10.0.0.0/33'], names }));
   t.is((error as InvalidOptionError).option, 'visitors.deny');
   t.true(error.message.includes('"10.0.0.0/33"'));
 });
@@ -90,7 +91,7 @@ const bad = [
 
 for (const entry of bad) {
   test(`"${entry}" is refused by name, wherever it stands in the list`, (t) => {
-    const error = t.throws(() => new AllowList(['10.0.0.1', entry]), { instanceOf: InvalidOptionError });
+    const error = t.throws(() => new AddressRules({ allow: ['10.0.0.1', entry] }), { instanceOf: InvalidOptionError });
     t.is(error?.option, 'allow');
     t.true(error?.message.includes(`"${entry}"`));
   });
@@ -103,7 +104,7 @@ test('an IPv4 range holds exactly the addresses that share its first bits', (t) 
     fc.property(u32, u32, fc.integer({ min: 1, max: 32 }), fc.boolean(), (base, noise, bits, near) => {
       const ip = near ? ((base & (-1 << (32 - bits))) | (noise & ~(-1 << (32 - bits)))) >>> 0 : noise;
       const expected = base >>> (32 - bits) === ip >>> (32 - bits);
-      t.is(new AllowList([`${dotted(base)}/${bits}`]).allows(dotted(ip)), expected);
+      t.is(new AddressRules({ allow: [`${dotted(base)}/${bits}`] }).allows(dotted(ip)), expected);
     }),
   );
 });

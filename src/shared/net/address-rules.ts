@@ -5,24 +5,31 @@ import { normaliseIp } from './address.ts';
 /** An IPv4 address inside IPv6 stands behind 96 bits that are the same for all of them. */
 const MAPPED_BITS = 96;
 
+/** Which addresses may connect, and the names of the options that say so, for messages. */
+export interface AddressRulesOptions {
+  /** Who may connect; empty: everyone. */
+  readonly allow?: readonly string[];
+  /** Who may not, even where `allow` names them. */
+  readonly deny?: readonly string[];
+  /** Default `allow` and `deny`. */
+  readonly names?: { readonly allow: string; readonly deny: string };
+}
+
+const NAMES = { allow: 'allow', deny: 'deny' };
+
 /**
- * The addresses that may connect: single ones and CIDR ranges, IPv4 and IPv6. An empty list lets
+ * Who may connect, by address: single ones and CIDR ranges, IPv4 and IPv6. An empty allow list lets
  * everyone in whom the deny list does not keep out. An IPv4 address inside IPv6 (`::ffff:10.1.2.3`,
  * as dual-stack listeners report it) counts as IPv4, both in the lists and when it is asked for.
  */
-export class AllowList {
+export class AddressRules {
   readonly #allowed: AddressRanges;
   readonly #denied: AddressRanges;
 
-  /**
-   * @param deny who may not connect, even where `allow` names them
-   * @param prefix the option that holds both lists, for messages (`visitors` makes `visitors.deny`)
-   * @throws InvalidOptionError for the list, naming its first entry that is not an address or range
-   */
-  constructor(allow: readonly string[], deny: readonly string[] = [], prefix?: string) {
-    const nameOf = (option: string): string => (prefix === undefined ? option : `${prefix}.${option}`);
-    this.#allowed = new AddressRanges(nameOf('allow'), allow);
-    this.#denied = new AddressRanges(nameOf('deny'), deny);
+  /** @throws InvalidOptionError for the list, naming its first entry that is not an address or range */
+  constructor({ allow = [], deny = [], names = NAMES }: AddressRulesOptions) {
+    this.#allowed = new AddressRanges(names.allow, allow);
+    this.#denied = new AddressRanges(names.deny, deny);
   }
 
   /**
