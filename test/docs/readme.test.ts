@@ -21,7 +21,7 @@ function blocks(language: string): string[] {
 /** The README's ports, replaced by free ones, so that tests do not meet each other. */
 async function onFreePorts(code: string, target = 0): Promise<{ code: string; public: number }> {
   const [listen, visitors] = [await freePort(), await freePort()];
-  const moved = code.replaceAll('7000', `${listen}`).replaceAll('8080', `${visitors}`).replaceAll('3000', `${target}`);
+  const moved = code.replaceAll(/7000|8080|3000/g, (port) => `${{ 7000: listen, 8080: visitors, 3000: target }[port]}`);
   return { code: moved, public: visitors };
 }
 

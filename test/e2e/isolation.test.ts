@@ -287,7 +287,7 @@ for (const [how, leave] of [
       tls: 1,
       target: silent.port,
       client: { minCapacity: 1, maxCapacity: 1 },
-      tunnelClient: { connectTimeoutMs: 1000 },
+      tunnelClient: { connectTimeoutMs: 500 },
     });
     const visitor = new End(pair.visit());
     visitor.socket.write(MUCH);
