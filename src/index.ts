@@ -5,9 +5,15 @@ export type { Connect } from './client/dial.ts';
 export type { ServerEntry, ServerGroupOptions, ServerOption, Servers, ServersEventMap } from './client/servers.ts';
 export { TunnelClient, type TunnelClientOptions } from './client/tunnel-client.ts';
 export type { TlsRenewal } from './server/door.ts';
+export {
+  type ListenerEventMap,
+  type ListenerHandshakeFailedEvent,
+  ServerListener,
+} from './server/server-listener.ts';
+export type { ServerListenerOptions } from './server/server-listener-options.ts';
 export { ServerPool } from './server/server-pool.ts';
 export type { ServerPoolOptions } from './server/server-pool-options.ts';
-export type { ServerPoolStats, TurnedAway } from './server/server-pool-stats.ts';
+export type { ListenerStats, ServerPoolStats, TurnedAway } from './server/server-pool-stats.ts';
 export { TunnelServer, type TunnelServerOptions } from './server/tunnel-server.ts';
 export { type Clock, systemClock, type Timer } from './shared/clock.ts';
 export type { CloseReason } from './shared/close-reason.ts';

@@ -56,7 +56,7 @@ const SOCKETS: Readonly<Record<string, readonly string[]>> = {
   'node:https': ['client/http-proxy.ts'],
   'node:net': [
     'server/acceptor.ts',
-    'server/server-pool-options.ts',
+    'server/server-listener-options.ts',
     'server/visitor-pass.ts',
     'client/dial.ts',
     'client/http-proxy.ts',

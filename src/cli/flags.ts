@@ -151,6 +151,7 @@ export const SERVER_POOL_FLAGS = {
   opener: null,
   // The library's own.
   server: null,
+  listener: null,
   onVisit: null,
   idFormat: null,
   session: null,

@@ -19,8 +19,8 @@ export interface TurnedAway {
 /** The pool's own, which go on. */
 export type TurnedAwayCounts = { -readonly [K in keyof TurnedAway]: number };
 
-/** A snapshot of a server pool's numbers. */
-export interface ServerPoolStats extends PoolStats {
+/** A snapshot of a listener's numbers. */
+export interface ListenerStats {
   /** Connections that have proved nothing yet. */
   readonly arriving: number;
   /** Of those: greetings that wait for their turn, because their address is slowed. */
@@ -30,8 +30,13 @@ export interface ServerPoolStats extends PoolStats {
   /** Addresses that are slowed for too many of them: IPv4 addresses, and /64s of IPv6. */
   readonly slowedAddresses: number;
   readonly turnedAway: TurnedAway;
-  /** The limits of `arriving`, in total and for one address, and of `waiting`. */
+  /** The limits of `arriving`, in total and for one address. */
   readonly maxHandshakes: number;
   readonly maxHandshakesPerAddress: number;
+}
+
+/** A snapshot of a server pool's numbers, and of its listener's, which may be that of other pools, too. */
+export interface ServerPoolStats extends PoolStats, ListenerStats {
+  /** The limit of `waiting`. */
   readonly maxWaiting: number;
 }

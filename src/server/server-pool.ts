@@ -1,16 +1,14 @@
 /** The accepting end of the pair: accept → allowed address → TLS → tag → greeting → pooled. */
 import type { CloseReason } from '../shared/close-reason.ts';
-import { DialError, InvalidOptionError, PooldError, ProtocolError, reasonOf, RejectedError } from '../shared/errors.ts';
+import { ProtocolError, RejectedError } from '../shared/errors.ts';
 import type { HostAddress } from '../shared/net/address.ts';
 import { RawConnection } from '../shared/pool/raw-connection.ts';
 import type { GroupPicker } from '../shared/pool/idle-list.ts';
 import type { Reservation } from '../shared/pool/reservation.ts';
 import type { WaitOptions } from '../shared/pool/waiter.ts';
-import { tokensFault } from '../shared/session/check-token.ts';
 import type { Greeted } from '../shared/session/greeting.ts';
 import { makeStrategy, type Strategy } from '../shared/policy/strategy.ts';
 import { LoadMeter } from '../shared/load-meter.ts';
-import type { Token } from '../shared/session/token-ring.ts';
 import type { DatagramVisit } from '../shared/session/datagram-visit.ts';
 import { Liveness } from '../shared/session/liveness.ts';
 import { Session } from '../shared/session/session.ts';
@@ -19,12 +17,12 @@ import type { FrameDecoder } from '../shared/wire/decode.ts';
 import type { PooledConnection } from '../shared/tunnel/pooled-connection.ts';
 import { type VisitorInfo, VisitPool } from '../shared/tunnel/visit-pool.ts';
 import { MAX_CONNECTIONS, type Settings } from '../shared/wire/messages.ts';
-import { Acceptor, type AcceptorOwner } from './acceptor.ts';
 import type { Arrival } from './arrival.ts';
 import { Demand } from './demand.ts';
-import { Door, type TlsRenewal } from './door.ts';
+import type { TlsRenewal } from './door.ts';
+import { type RawTenant, ServerListener, type Tenant } from './server-listener.ts';
 import { checkServerPoolOptions, type ServerPoolOptions } from './server-pool-options.ts';
-import type { ServerPoolStats, TurnedAwayCounts } from './server-pool-stats.ts';
+import type { ServerPoolStats } from './server-pool-stats.ts';
 
 /** Among clients by a strategy. */
 function pickBy(strategy: Strategy): GroupPicker {
@@ -42,12 +40,12 @@ export class ServerPool<S extends boolean = true> extends VisitPool<S> {
   readonly #options: ReturnType<typeof checkServerPoolOptions>;
   readonly #demand: Demand;
   readonly #liveness: Liveness;
-  readonly #door: Door;
-  readonly #turnedAway: TurnedAwayCounts = { evicted: 0, late: 0, address: 0, full: 0, busy: 0, descriptors: 0 };
-  #acceptor: Acceptor<Reservation<PooledConnection<S>>> | undefined;
+  readonly #listener: ServerListener;
+  /** Whether the listener is this pool's own, to start and to close. */
+  readonly #owns: boolean;
+  readonly #tenant: Tenant;
+  #turnedAway = 0;
   #starting: Promise<void> | undefined;
-  /** What counts, or will when the keys are made. */
-  #token: ServerPoolOptions['token'];
 
   /** @throws InvalidOptionError naming the option */
   constructor(options: ServerPoolOptions<S>) {
@@ -70,9 +68,14 @@ export class ServerPool<S extends boolean = true> extends VisitPool<S> {
     };
     super(core, checked);
     this.#options = checked;
-    this.#token = checked.token;
-    const hasTunnel = (wanted: string): boolean => wanted === checked.tunnel;
-    this.#door = new Door(checked, { hasTunnel, admit: () => this.#admit() });
+    this.#tenant = {
+      tunnel: checked.tunnel,
+      has: (id) => this.has(id),
+      admit: () => this.#admit(),
+      onGreeted: (arrival, greeted, decoder) => this.#onGreeted(arrival, greeted, decoder),
+    };
+    this.#owns = checked.listener === undefined;
+    this.#listener = checked.listener ?? this.#makeListener(checked);
     this.#demand = new Demand(clock, () => this, new LoadMeter(clock));
     this.#liveness = new Liveness({
       clock,
@@ -91,32 +94,32 @@ export class ServerPool<S extends boolean = true> extends VisitPool<S> {
 
   /** The address that clients connect to; undefined before {@link start}. */
   get address(): HostAddress | undefined {
-    return this.#acceptor?.address;
+    return this.#listener.address;
   }
 
   /** The certificate's SHA-256 fingerprint, which clients may pin; undefined before {@link start} and without TLS. */
   get fingerprint(): string | undefined {
-    return this.#door.fingerprint;
+    return this.#listener.fingerprint;
   }
 
   /** Connections that have proved nothing yet. */
   get arriving(): number {
-    return this.#acceptor?.arriving ?? 0;
+    return this.#listener.arriving;
   }
 
   override stats(): ServerPoolStats {
-    const { waiting = 0, failures = 0, slowed = 0 } = this.#acceptor?.proofs ?? {};
-    const greetings = { waitingGreetings: waiting, failedGreetings: failures, slowedAddresses: slowed };
-    const { maxHandshakes, maxHandshakesPerAddress, maxWaiting } = this.#options;
-    const limits = { maxHandshakes, maxHandshakesPerAddress, maxWaiting };
-    return { ...super.stats(), arriving: this.arriving, ...greetings, turnedAway: { ...this.#turnedAway }, ...limits };
+    const listener = this.#listener.stats();
+    const turnedAway = { ...listener.turnedAway, full: listener.turnedAway.full + this.#turnedAway };
+    return { ...super.stats(), ...listener, turnedAway, maxWaiting: this.#options.maxWaiting };
   }
 
   /**
-   * Makes keys and certificate, and listens. Further calls wait for the same.
+   * Makes keys and certificate, and listens; with a `listener` of yours, lets the tunnel's clients in there. Further calls
+   * wait for the same.
    *
-   * @throws DialError when the address cannot be listened on, InvalidOptionError for a certificate that is no good, and when
-   *   a server of yours can be reached from elsewhere and there is no token, or a short one
+   * @throws DialError when the address cannot be listened on, InvalidOptionError for a certificate that is no good, when a
+   *   server of yours can be reached from elsewhere and there is no token, or a short one, and when the tunnel has a pool at
+   *   the listener already
    */
   start(): Promise<void> {
     this.#starting ??= this.#start();
@@ -130,13 +133,7 @@ export class ServerPool<S extends boolean = true> extends VisitPool<S> {
    * @throws InvalidOptionError as for the option `token`, and for none where there was one; then nothing has changed
    */
   async setTokens(token: ServerPoolOptions['token']): Promise<void> {
-    if (token === undefined && this.#token !== undefined) {
-      throw new InvalidOptionError('token', 'is missing, and without any everybody would get in; give at least one');
-    }
-    const tokens = this.#options.checkToken(token);
-    this.#token = token;
-    await this.#door.setTokens(tokens);
-    this.#sayUseless(tokens);
+    await this.#listener.setTokens(token);
   }
 
   /**
@@ -145,7 +142,7 @@ export class ServerPool<S extends boolean = true> extends VisitPool<S> {
    * @throws InvalidOptionError as for the option `allow`; then nothing has changed
    */
   setAllow(allow: readonly string[]): void {
-    this.#door.setAllow(allow);
+    this.#listener.setAllow(allow);
   }
 
   /**
@@ -155,7 +152,7 @@ export class ServerPool<S extends boolean = true> extends VisitPool<S> {
    * @throws InvalidOptionError naming the `tls.…` option that cannot be used; then nothing has changed
    */
   async setTls(renewal: TlsRenewal): Promise<void> {
-    await this.#door.setTls(renewal);
+    await this.#listener.setTls(renewal);
   }
 
   /** With another client, if one is connected. */
@@ -165,12 +162,12 @@ export class ServerPool<S extends boolean = true> extends VisitPool<S> {
   }
 
   override async close(options?: { graceMs?: number }): Promise<void> {
-    await this.#acceptor?.close();
+    await this.#leave();
     await super.close(options);
   }
 
   override destroy(error?: Error): void {
-    void this.#acceptor?.close();
+    void this.#leave();
     this.#demand.stop();
     this.#liveness.stop();
     super.destroy(error);
@@ -181,33 +178,44 @@ export class ServerPool<S extends boolean = true> extends VisitPool<S> {
   }
 
   async #start(): Promise<void> {
-    const tokens = this.#options.checkToken(this.#token);
-    await this.#door.prepare();
-    const owner: AcceptorOwner<Reservation<PooledConnection<S>>> = {
+    if (!this.ready) return;
+    this.#listener.add(this.#tenant);
+    if (this.#owns) await this.#listener.start();
+  }
+
+  /** Lets nobody in any more. */
+  async #leave(): Promise<void> {
+    this.#listener.delete(this.#tenant);
+    if (this.#owns) await this.#listener.close();
+  }
+
+  #makeListener({ own, session }: ReturnType<typeof checkServerPoolOptions>): ServerListener {
+    const raw: RawTenant = {
       has: (id) => this.has(id),
       reserve: () => this.reserve(),
       onRaw: ({ id, socket, remote }, room) =>
-        room.put(id, new RawConnection(id, socket, remote) as PooledConnection<S>),
-      onGreeted: (arrival, greeted, decoder) => this.#onGreeted(arrival, greeted, decoder),
-      onFailed: (error, remote) => this.#onFailed(error, remote),
+        (room as Reservation<PooledConnection<S>>).put(
+          id,
+          new RawConnection(id, socket, remote) as PooledConnection<S>,
+        ),
     };
-    if (!this.ready) return;
-    this.#acceptor = new Acceptor({ ...this.#options, turnedAway: this.#turnedAway }, this.#door, owner);
-    await this.#acceptor.start();
-    this.#sayUseless(tokens);
-  }
-
-  /** Tokens that let nobody in are a mistake of somebody's, and may be the beginning of a change. */
-  #sayUseless(tokens: readonly Token[]): void {
-    const error = tokensFault(tokens, this.#options.tunnel, this.#options.clock.wallNow());
-    if (error !== undefined) this.tell('fault', { pool: this.name, error });
+    const listener = new ServerListener(own, session ? undefined : raw);
+    listener.on('fault', ({ error }) => {
+      this.addError();
+      this.tell('fault', { pool: this.name, error });
+    });
+    listener.on('handshakeFailed', ({ remote, error }) => {
+      this.addError();
+      if (this.heard('handshakeFailed')) this.tell('handshakeFailed', { pool: this.name, remote, error });
+    });
+    return listener;
   }
 
   /** The settings for a client that has proved itself. @throws RejectedError when there is no room for it */
   #admit(): Settings {
     const { opener, maxCapacity, keepAliveMs, worker, workers } = this.#options;
     if (this.size >= this.max) {
-      this.#turnedAway.full += 1;
+      this.#turnedAway += 1;
       // The next dial may reach a process with room.
       if (workers > 1) throw new RejectedError('busy', `worker ${worker} is full (${this.max} connections)`);
       throw new RejectedError('full', `the pool is full (${this.max} connections)`, FULL_RETRY_MS);
@@ -241,12 +249,5 @@ export class ServerPool<S extends boolean = true> extends VisitPool<S> {
     this.addError();
     if (!(error instanceof ProtocolError)) return;
     this.tell('fault', { pool: this.name, error: new ProtocolError(`${remote}: ${error.message}`, { cause: error }) });
-  }
-
-  #onFailed(cause: Error, remote: string | undefined): void {
-    this.addError();
-    const error = cause instanceof PooldError ? cause : new DialError('connect', reasonOf(cause), { cause });
-    if (remote === undefined) this.tell('fault', { pool: this.name, error });
-    else if (this.heard('handshakeFailed')) this.tell('handshakeFailed', { pool: this.name, remote, error });
   }
 }
