@@ -1,6 +1,7 @@
 /** SIGHUP: the files that the flags name are read again, and hold for who comes from then on. What is wrong changes nothing. */
 import type { Command } from 'commander';
 import type { TunnelClient } from '../client/tunnel-client.ts';
+import { checkServerListenerOptions } from '../server/server-listener-options.ts';
 import { checkServerPoolOptions } from '../server/server-pool-options.ts';
 import type { TunnelServer } from '../server/tunnel-server.ts';
 import { ConfigError, InvalidOptionError, reasonOf } from '../shared/errors.ts';
@@ -64,7 +65,7 @@ export function onDemand(reload: Reload): () => Promise<{ readonly reloaded: tru
 /** Takes what files hold: certificate, authorities, tokens, allow list, rules for visitors. */
 export async function renewServer(server: TunnelServer, { pool, tunnel }: ServerSettings): Promise<void> {
   // All of it first: the certificate is checked as it is taken, and the rest must not fail behind it.
-  checkServerPoolOptions(pool);
+  checkServerListenerOptions(checkServerPoolOptions(pool).own, true);
   visitorRules(tunnel.visitors ?? {});
   const { mode, cert, key, clientCa } = pool.tls ?? { mode: 1 };
   if (mode !== 0) await server.pool.setTls(stated({ cert, key, clientCa }));
@@ -76,6 +77,7 @@ export async function renewServer(server: TunnelServer, { pool, tunnel }: Server
 /** The same: certificate, authorities, token, rules for visitors. */
 export async function renewClient(client: TunnelClient, { pool, tunnel }: ClientSettings): Promise<void> {
   visitorRules(tunnel.visitors ?? {});
+  if (pool.token !== undefined) client.servers.checkToken(pool.token);
   const { mode, ca, cert, key } = pool.tls ?? { mode: 1 };
   if (mode !== 0) client.servers.setTls(stated({ ca, cert, key }));
   if (pool.token !== undefined) await client.servers.setToken(pool.token);

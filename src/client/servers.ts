@@ -178,12 +178,16 @@ export class Servers extends Events<ServersEventMap> implements VisitSource, Dat
    * @throws InvalidOptionError as for the option `token`; then nothing has changed
    */
   async setToken(token: string): Promise<void> {
-    // Who is found may be anywhere.
-    if (this.#discovery !== undefined) checkTokens(token, true);
-    // All of them first: one that refuses it leaves the others as they are.
-    for (const { pool } of this.#entries) pool.checkToken(token);
+    this.checkToken(token);
     this.#renewed = { ...this.#renewed, token };
     await Promise.all([...this.#entries].map(({ pool }) => pool.setToken(token)));
+  }
+
+  /** Whether all servers would take it. @throws InvalidOptionError as for the option `token` @internal */
+  checkToken(token: string): void {
+    // Who is found may be anywhere.
+    if (this.#discovery !== undefined) checkTokens(token, true);
+    for (const { pool } of this.#entries) pool.checkToken(token);
   }
 
   /**

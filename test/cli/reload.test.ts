@@ -114,3 +114,17 @@ test.serial('case 20: a bad certificate changes nothing and is said; a good one 
   t.not(await shown(), before);
   t.is(client.process.exitCode, null);
 });
+
+test.serial('of several files one that is wrong holds back the others, too', async (t) => {
+  const [token, newToken] = [await textFile(t, OLD), await textFile(t, NEW)];
+  const allow = await textFile(t, '127.0.0.1\n');
+  const at = await ports();
+  await using server = startCli(serverArgs(at, token, '--allow', `@${allow}`));
+  await server.printed(/"listening"/);
+  await writeFile(token, NEW);
+  await writeFile(allow, 'not an address\n');
+  await reload(server);
+  t.regex(server.output, /nothing has changed: --allow: .{0,2}not an address/);
+  await using client = startCli(clientArgs(at, 1, newToken));
+  t.is(await client.ended(), 3, client.output);
+});
