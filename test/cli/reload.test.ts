@@ -128,3 +128,20 @@ test.serial('of several files one that is wrong holds back the others, too', asy
   await using client = startCli(clientArgs(at, 1, newToken));
   t.is(await client.ended(), 3, client.output);
 });
+
+test.serial('POST /reload at the admin address does the same, and says how it went', async (t) => {
+  const [token, deny] = [await textFile(t, OLD), await textFile(t, '')];
+  const [at, { listen: admin }] = [await ports(), await ports()];
+  const flags = ['--visitor-deny', `@${deny}`, '--admin', `127.0.0.1:${admin}`];
+  await using server = startCli(serverArgs(at, token, ...flags));
+  await server.printed(/"listening"/);
+  const post = async (): Promise<[status: number, answer: unknown]> => {
+    const response = await fetch(`http://127.0.0.1:${admin}/reload`, { method: 'POST' });
+    return [response.status, await response.json()];
+  };
+  t.deepEqual(await post(), [200, { reloaded: true }]);
+  await writeFile(deny, 'not an address\n');
+  const [status, answer] = await post();
+  t.is(status, 422);
+  t.regex((answer as { error: string }).error, /^--visitor-deny: "not an address"/);
+});
