@@ -145,3 +145,13 @@ test.serial('POST /reload at the admin address does the same, and says how it we
   t.is(status, 422);
   t.regex((answer as { error: string }).error, /^--visitor-deny: "not an address"/);
 });
+
+test.serial('POST /reload of several processes asks all of them, and their logs say how it went', async (t) => {
+  const token = await textFile(t, OLD);
+  const [at, { listen: admin }] = [await ports(), await ports()];
+  await using server = startCli(serverArgs(at, token, '--workers', '2', '--admin', `127.0.0.1:${admin}`));
+  await server.printed(/"listening"/);
+  const response = await fetch(`http://127.0.0.1:${admin}/reload`, { method: 'POST' });
+  t.deepEqual([response.status, await response.json()], [200, { asked: 2 }]);
+  await server.printed(/reloaded[^]*reloaded/);
+});

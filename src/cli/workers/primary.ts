@@ -47,8 +47,9 @@ export async function runPrimary(settings: ServerSettings, adminAt?: AdminSettin
   const primary = new Primary(settings, log, admin);
   const stopped = untilStopped({
     stop: (signal) => primary.stop(signal),
-    reload: () => primary.reload(),
+    reload: () => void primary.reload(),
   });
+  if (admin !== undefined) admin.reload = async () => ({ asked: primary.reload() });
   try {
     await admin?.start(log);
     return await Promise.race([primary.run(), stopped.then(() => ExitCode.clean)]);
@@ -109,9 +110,11 @@ class Primary {
     this.#service.close();
   }
 
-  /** Has all workers read their files again; each says how it went. */
-  reload(): void {
-    for (const { worker } of this.#places) if (worker !== undefined) send(worker, { type: 'reload' });
+  /** Has all workers read their files again; each says in its log how it went. Returns how many. */
+  reload(): number {
+    const workers = this.#places.flatMap(({ worker }) => worker ?? []);
+    for (const worker of workers) send(worker, { type: 'reload' });
+    return workers.length;
   }
 
   #fork(place: Place): void {

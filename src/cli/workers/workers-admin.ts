@@ -3,7 +3,7 @@ import { systemClock, type Timer } from '../../shared/clock.ts';
 import { metricsText, ProcessWatch } from '../../shared/telemetry/metrics.ts';
 import type { TunnelSnapshot } from '../../shared/telemetry/snapshot.ts';
 import { sumSnapshots, totalsOf } from '../../shared/telemetry/sum.ts';
-import { AdminServer, type AdminSource } from '../admin/admin-server.ts';
+import { AdminServer, type AdminSource, type ReloadHook } from '../admin/admin-server.ts';
 import { announceAdmin } from '../admin/admin.ts';
 import { makeReport, type Part } from '../admin/local-source.ts';
 import { Notes } from '../admin/notes.ts';
@@ -40,6 +40,11 @@ export class WorkersAdmin implements AdminSource {
   constructor(settings: AdminSettings) {
     this.#settings = settings;
     this.#server = new AdminServer(settings, this, this.notes);
+  }
+
+  /** What `POST /reload` calls. */
+  set reload(hook: ReloadHook) {
+    this.#server.reload = hook;
   }
 
   /** @throws DialError when the address cannot be listened on */
