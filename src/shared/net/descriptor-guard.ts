@@ -4,42 +4,29 @@
  * Node says nothing; when another thread takes that descriptor meanwhile, the event loop spins.
  */
 import type { Socket } from 'node:net';
-import type { Clock } from '../clock.ts';
-import { DescriptorsError } from '../errors.ts';
 import { descriptorLimit } from './descriptor-limit.ts';
-
-/** The shortage is over, and is news when it comes again, after nobody was turned away for so long, ms. */
-const QUIET_MS = 10_000;
+import { Shortage, type ShortageOptions } from './shortage.ts';
 
 /** The number that the system gave a socket; Node has no public way to ask. */
 interface Numbered {
   readonly _handle?: { readonly fd?: number } | null;
 }
 
-export interface DescriptorGuardOptions {
-  /** Whom it keeps out, for the error. */
-  readonly who: string;
+/** `who` is kept out. */
+export interface DescriptorGuardOptions extends ShortageOptions {
   /** How many of the limit are kept for others. */
   readonly spare: (limit: number) => number;
-  readonly clock: Clock;
-  /** Told once for each shortage. */
-  readonly onShort: (error: DescriptorsError) => void;
-  /** Default: what the system says. */
-  readonly limit?: number | undefined;
 }
 
 export class DescriptorGuard {
-  readonly #options: DescriptorGuardOptions;
-  readonly #limit: number;
+  readonly #shortage: Shortage;
   /** The first number that is kept for others. */
   readonly #end: number;
-  #refusedAt = -Infinity;
 
   constructor(options: DescriptorGuardOptions) {
-    const { limit = descriptorLimit() ?? Infinity, spare } = options;
-    this.#options = options;
-    this.#limit = limit;
-    this.#end = limit === Infinity ? Infinity : limit - spare(limit);
+    const { limit = descriptorLimit(), spare } = options;
+    this.#shortage = new Shortage({ ...options, limit });
+    this.#end = limit === undefined ? Infinity : limit - spare(limit);
   }
 
   /** Whether there is no room for a socket that was just accepted. */
@@ -54,11 +41,7 @@ export class DescriptorGuard {
   excess(socket: Socket): number {
     const number = (socket as Numbered)._handle?.fd;
     if (number === undefined || number < this.#end) return 0;
-    const { who, clock, onShort } = this.#options;
-    const now = clock.now();
-    const isNews = now - this.#refusedAt >= QUIET_MS;
-    this.#refusedAt = now;
-    if (isNews) onShort(new DescriptorsError(who, this.#limit));
+    this.#shortage.note();
     return number - this.#end + 1;
   }
 }

@@ -1,6 +1,5 @@
 /** Where flows come out: each has a socket of its own to a target. */
 import type { Clock } from '../clock.ts';
-import type { DescriptorsError } from '../errors.ts';
 import type { VisitResetError } from '../errors.ts';
 import type { DatagramVisit } from '../session/datagram-visit.ts';
 import { ResetCode } from '../wire/frame.ts';
@@ -10,7 +9,7 @@ import { ExitCarrier, type ExitCarrierOwner } from './exit-carrier.ts';
 import type { FlowEnd } from './flow-events.ts';
 import { FlowTable } from './flow-table.ts';
 import { TargetFlow, type TargetFlowOwner } from './target-flow.ts';
-import { Targets, type TargetsOwner, type TargetsSetup, type TargetStats } from './targets.ts';
+import { Targets, type TargetsSetup, type TargetStats } from './targets.ts';
 import type { LiveVisit, Tunnel, TunnelExit } from './tunnel.ts';
 
 export interface DatagramExitOptions extends TargetsSetup {
@@ -18,7 +17,7 @@ export interface DatagramExitOptions extends TargetsSetup {
   readonly maxFlows: number;
 }
 
-export class DatagramExit implements TunnelExit, TargetsOwner, TargetFlowOwner, ExitCarrierOwner {
+export class DatagramExit implements TunnelExit, TargetFlowOwner, ExitCarrierOwner {
   readonly #clock: Clock;
   readonly #tunnel: Tunnel;
   readonly #targets: Targets;
@@ -32,7 +31,7 @@ export class DatagramExit implements TunnelExit, TargetsOwner, TargetFlowOwner, 
     const { clock, flowIdleTimeoutMs: idleMs, maxFlows: max } = options;
     this.#clock = clock;
     this.#tunnel = tunnel;
-    this.#targets = new Targets(options, this);
+    this.#targets = new Targets(options, tunnel);
     this.#table = new FlowTable({ max, idleMs, clock }, (flow, why) => this.#end(flow, why));
   }
 
@@ -154,21 +153,6 @@ export class DatagramExit implements TunnelExit, TargetsOwner, TargetFlowOwner, 
     const durationMs = this.#clock.now() - startedAt;
     const reason = error === undefined ? 'done' : 'reset';
     this.#tunnel.tell('visitClosed', { remote: info.remote, id, client, bytesIn, bytesOut, durationMs, reason, error });
-  }
-
-  /** @internal */
-  onTargetDown(target: string, error: Error): void {
-    this.#tunnel.tell('targetDown', { target, error });
-  }
-
-  /** @internal */
-  onTargetUp(target: string): void {
-    this.#tunnel.tell('targetUp', { target });
-  }
-
-  /** @internal */
-  onShort(error: DescriptorsError): void {
-    this.#tunnel.tell('fault', { error });
   }
 
   #remove(flow: TargetFlow, reason: FlowEnd): void {

@@ -1,6 +1,5 @@
 /** Where visits come out: each is connected to a target. */
 import type { Clock } from '../clock.ts';
-import type { DescriptorsError } from '../errors.ts';
 import { Relay, type RelayEnd } from '../relay/relay.ts';
 import { StallWatch } from '../relay/stall-watch.ts';
 import type { Visit } from '../session/visit.ts';
@@ -8,7 +7,7 @@ import { ResetCode } from '../wire/frame.ts';
 import { Crowd } from './crowd.ts';
 import { connectTarget, type TargetConnection } from './target.ts';
 import { type SearchOwner, TargetSearch } from './target-search.ts';
-import { type Target, Targets, type TargetsOwner, type TargetsSetup, type TargetStats } from './targets.ts';
+import { type Target, Targets, type TargetsSetup, type TargetStats } from './targets.ts';
 import type { Tunnel, TunnelExit } from './tunnel.ts';
 import type { VisitEvent } from './visit-events.ts';
 import type { WarmConnection } from './warm-sockets.ts';
@@ -18,7 +17,7 @@ export interface ExitOptions extends TargetsSetup {
   readonly clock: Clock;
 }
 
-export class Exit implements TunnelExit, SearchOwner, TargetsOwner {
+export class Exit implements TunnelExit, SearchOwner {
   readonly #options: ExitOptions;
   readonly #tunnel: Tunnel;
   readonly #targets: Targets;
@@ -28,7 +27,7 @@ export class Exit implements TunnelExit, SearchOwner, TargetsOwner {
   constructor(options: ExitOptions, tunnel: Tunnel) {
     this.#options = options;
     this.#tunnel = tunnel;
-    this.#targets = new Targets(options, this);
+    this.#targets = new Targets(options, tunnel);
     this.#stallWatch = new StallWatch(options.clock, options.stallTimeoutMs);
   }
 
@@ -88,21 +87,6 @@ export class Exit implements TunnelExit, SearchOwner, TargetsOwner {
   onLost(search: TargetSearch, end: RelayEnd, error: Error | undefined): void {
     this.#visits.delete(search);
     this.#tellClosed(search.visit, search.startedAt, end, error);
-  }
-
-  /** @internal */
-  onTargetDown(target: string, error: Error): void {
-    this.#tunnel.tell('targetDown', { target, error });
-  }
-
-  /** @internal */
-  onTargetUp(target: string): void {
-    this.#tunnel.tell('targetUp', { target });
-  }
-
-  /** @internal */
-  onShort(error: DescriptorsError): void {
-    this.#tunnel.tell('fault', { error });
   }
 
   /** To the only target: what the visitor says waits in the socket until it is connected. */

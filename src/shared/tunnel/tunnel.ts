@@ -1,8 +1,9 @@
+import type { DescriptorsError } from '../errors.ts';
 import { Events } from '../events.ts';
 import type { HostAddress } from '../net/address.ts';
 import type { Visit } from '../session/visit.ts';
 import type { DatagramStats } from './datagram-stats.ts';
-import type { TargetStats } from './targets.ts';
+import type { TargetsOwner, TargetStats } from './targets.ts';
 import type { VisitEventMap } from './visit-events.ts';
 import type { VisitorStats } from './visitor-gate.ts';
 import { refuseVisitors, type VisitorsOptions } from './visitor-rules.ts';
@@ -62,7 +63,7 @@ export interface TunnelExit {
 const DEFAULT_GRACE_MS = 10_000;
 
 /** Either end of a tunnel: connections, and the place where visitors come in or go out. */
-export abstract class Tunnel extends Events<VisitEventMap> implements AsyncDisposable {
+export abstract class Tunnel extends Events<VisitEventMap> implements AsyncDisposable, TargetsOwner {
   protected entrance: TunnelEntrance | undefined;
   protected exit: TunnelExit | undefined;
   readonly #connections: TunnelPool;
@@ -155,6 +156,21 @@ export abstract class Tunnel extends Events<VisitEventMap> implements AsyncDispo
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  /** @internal */
+  onTargetDown(target: string, error: Error): void {
+    this.tell('targetDown', { target, error });
+  }
+
+  /** @internal */
+  onTargetUp(target: string): void {
+    this.tell('targetUp', { target });
+  }
+
+  /** @internal */
+  onShort(error: DescriptorsError): void {
+    this.tell('fault', { error });
   }
 
   /** For entrance and exit. @internal */

@@ -13,21 +13,21 @@ export interface VisitorStats {
   /** Addresses (IPv6: networks) that are remembered. */
   readonly addresses: number;
   /** How many were turned away since the start, by reason. */
-  readonly refused: Readonly<Record<RefusalReason, number>>;
+  readonly refused: Readonly<Record<GateRefusal, number>>;
 }
 
 /**
  * Also of those who were let in, and got no connection: `maxWaiting` others waited already (`queue-full`), or none was idle for
  * `waitMs` (`timeout`). Datagrams do not wait so.
  */
-type RefusalReason = VisitorRefusal | 'queue-full' | 'timeout';
+type GateRefusal = VisitorRefusal | 'queue-full' | 'timeout';
 
 export class VisitorGate {
   /** What holds for who comes from now on; who is in stays. */
   rules: GateRules;
   readonly #clock: Clock;
   readonly #addresses = new VisitorAddresses();
-  readonly #refused: Record<RefusalReason, number> = {
+  readonly #refused: Record<GateRefusal, number> = {
     denied: 0,
     full: 0,
     address: 0,
@@ -66,7 +66,7 @@ export class VisitorGate {
   }
 
   /** Counts one that is turned away, and returns why. */
-  refuse<R extends RefusalReason>(reason: R): R {
+  refuse<R extends GateRefusal>(reason: R): R {
     this.#refused[reason] += 1;
     return reason;
   }
