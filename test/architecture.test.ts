@@ -65,7 +65,6 @@ const SOCKETS: Readonly<Record<string, readonly string[]>> = {
     'shared/net/address.ts',
     'shared/net/address-rules.ts',
     'shared/net/network.ts',
-    'shared/net/proxy-header.ts',
     'shared/net/read-memory.ts',
     'shared/tunnel/datagram-socket.ts',
     'shared/tunnel/target.ts',
