@@ -30,6 +30,22 @@ function longName(flag: Flag): string {
   return flag.flags.split(' ')[0] ?? '';
 }
 
+/** What a flag is called in a file: `--keep-alive <duration>` → `keep-alive`. */
+export function keyOf(flag: Flag): string {
+  return longName(flag).slice(2);
+}
+
+/** Reads one value of a flag. @throws RangeError saying what is wrong with it */
+export function readValue(flag: Flag, text: string): unknown {
+  if (flag.choices?.includes(text) === false) throw new RangeError(`allowed are ${flag.choices.join(', ')}`);
+  return flag.parse === undefined ? text : flag.parse(text);
+}
+
+/** Reads one text of a flag that may be repeated. */
+export function splitValues(text: string): string[] {
+  return text.split(',').map((entry) => entry.trim());
+}
+
 /** commander's name for a flag's value: `--keep-alive` → `keepAlive`. */
 export function attributeOf(flag: Flag): string {
   return longName(flag)
@@ -60,16 +76,12 @@ export function toOption(flag: Flag): Option {
   if (flag.alone !== undefined) option.preset(flag.alone);
   return option.argParser((given: string, before: unknown) => {
     if (flag.repeatable === true) {
-      const entries = given.split(',').map((entry) => entry.trim());
-      return [...((before as string[] | undefined) ?? []), ...entries];
+      return [...((before as string[] | undefined) ?? []), ...splitValues(given)];
     }
     // Not commander's error, which shows the value: this flag may be --token.
     if (before !== undefined) throw new ConfigError(`${longName(flag)}: is given twice; give it once`);
-    if (flag.choices?.includes(given) === false) {
-      throw new InvalidArgumentError(`Allowed are ${flag.choices.join(', ')}.`);
-    }
     try {
-      return flag.parse === undefined ? given : flag.parse(given);
+      return readValue(flag, given);
     } catch (error) {
       throw new InvalidArgumentError(`${reasonOf(error)}.`);
     }
