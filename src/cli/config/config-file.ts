@@ -1,0 +1,98 @@
+/** A configuration file: one command, its options, and its tunnels by name. */
+import { readFileSync } from 'node:fs';
+import { ConfigError, reasonOf } from '../../shared/errors.ts';
+import { isName } from '../../shared/wire/fields.ts';
+import type { Flag } from '../flag.ts';
+import { readSection, type Section } from './section.ts';
+import { type Branch, type Place, type Problem, readTree, type Tree } from './tree.ts';
+
+export type Side = 'server' | 'client';
+
+/** Which flags may stand where. */
+export interface Levels {
+  /** For the whole process: only above the tunnels. */
+  readonly process: readonly Flag[];
+  /** For each tunnel: there, or above them as what holds for all. */
+  readonly shared: readonly Flag[];
+  /** For one tunnel: only there. */
+  readonly own: readonly Flag[];
+}
+
+export interface ConfigFile {
+  readonly path: string;
+  readonly side: Side;
+  /** What holds for the process, and for each tunnel that does not say otherwise. */
+  readonly common: Section;
+  readonly tunnels: ReadonlyMap<string, Section>;
+}
+
+/**
+ * Reads a file.
+ *
+ * @throws ConfigError naming all that is wrong, one to a line, each with its line and path, and never what a value is
+ */
+export function readConfig(
+  path: string,
+  levelsOf: (side: Side) => Levels,
+  variables: Readonly<Record<string, string | undefined>>,
+): ConfigFile {
+  const problems: Problem[] = [];
+  const tree = readTree(readText(path), variables, problems);
+  const read = tree === undefined ? undefined : readSides(tree, problems);
+  const file = read === undefined ? undefined : readSide(path, read.side, read.branch, levelsOf(read.side), problems);
+  if (problems.length > 0) {
+    throw new ConfigError(problems.map((problem) => `${placeName(path, problem)}: ${problem.text}`).join('\n'));
+  }
+  if (file === undefined) throw new ConfigError(`${path}: is empty; it wants server: or client: on top`);
+  return file;
+}
+
+/** What to call a place towards whoever wrote it: `poold.yaml:12 server.tunnels.web.keep-alive`. */
+export function placeName(file: string, { line, path }: Place): string {
+  return `${file}:${line}${path === '' ? '' : ` ${path}`}`;
+}
+
+function readText(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (cause) {
+    throw new ConfigError(`${path}: cannot be read (${reasonOf(cause)})`, { cause });
+  }
+}
+
+function readSides(tree: Tree, problems: Problem[]): { side: Side; branch: Branch } | undefined {
+  const add = (place: Place, text: string): undefined => {
+    problems.push({ line: place.line, path: place.path, text });
+    return undefined;
+  };
+  if (tree.kind !== 'map') return add(tree, 'wants server: or client: on top');
+  const keys = [...tree.entries.keys()];
+  for (const key of keys) {
+    const stray = tree.entries.get(key) as Tree;
+    if (key !== 'server' && key !== 'client') add(stray, 'is not known here; on top stands server: or client:');
+  }
+  const [side, other] = keys.filter((key) => key === 'server' || key === 'client');
+  if (side === undefined) return keys.length > 0 ? undefined : add(tree, 'wants server: or client: on top');
+  if (other !== undefined)
+    return add(tree.entries.get(other) as Tree, `stands beside ${side}:; a file is for one command`);
+  const branch = tree.entries.get(side) as Tree;
+  if (branch.kind !== 'map') return add(branch, 'wants options, one to a line');
+  return { side: side as Side, branch };
+}
+
+function readSide(path: string, side: Side, branch: Branch, levels: Levels, problems: Problem[]): ConfigFile {
+  const common = readSection(branch, [...levels.process, ...levels.shared], ['tunnels'], problems);
+  const tunnels = new Map<string, Section>();
+  const named = branch.entries.get('tunnels');
+  const add = (place: Place, text: string): void => void problems.push({ line: place.line, path: place.path, text });
+  if (named === undefined) add(branch, 'has no tunnels; name one at least below tunnels:');
+  else if (named.kind !== 'map' || named.entries.size === 0) add(named, 'wants tunnels, each by its name');
+  else {
+    for (const [name, tree] of named.entries) {
+      if (!isName(name)) add(tree, 'is no name of a tunnel: 1 to 64 of A-Z a-z 0-9 . _ -');
+      if (tree.kind !== 'map') add(tree, 'wants options, one to a line');
+      else tunnels.set(name, readSection(tree, [...levels.own, ...levels.shared], [], problems));
+    }
+  }
+  return { path, side, common, tunnels };
+}
