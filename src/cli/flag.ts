@@ -63,9 +63,31 @@ export function isTyped(flag: Flag, command: Command): boolean {
   return command.getOptionValueSource(attributeOf(flag)) === 'cli';
 }
 
-/** What to call a setting towards whoever gave it: its variable where that gave the value, else its flag. */
+/** Where a file's value stands: at the tunnel itself, or above all tunnels, as what holds for each. */
+export type FileLevel = 'tunnel' | 'common';
+
+/** What to call the values that a command has from a file, by its flags. */
+const places = new WeakMap<Command, Map<Flag, string>>();
+
+/** Sets a value as if it had been given, and remembers where in a file it stands. */
+export function setFromFile(flag: Flag, command: Command, level: FileLevel, value: unknown, place: string): void {
+  command.setOptionValueWithSource(attributeOf(flag), value, level as 'config');
+  let known = places.get(command);
+  if (known === undefined) places.set(command, (known = new Map()));
+  known.set(flag, place);
+}
+
+/** Whether it was given for this very tunnel: on the command line, or at the tunnel in a file. */
+export function isMeant(flag: Flag, command: Command): boolean {
+  const source = command.getOptionValueSource(attributeOf(flag)) as string | undefined;
+  return source === 'cli' || source === 'tunnel';
+}
+
+/** What to call a setting towards whoever gave it: its variable or its place in a file where that gave it, else its flag. */
 export function nameOf(flag: Flag, command: Command): string {
-  return command.getOptionValueSource(attributeOf(flag)) === 'env' ? variableOf(flag) : longName(flag);
+  const source = command.getOptionValueSource(attributeOf(flag)) as string | undefined;
+  if (source === 'env') return variableOf(flag);
+  return (source === 'tunnel' || source === 'common' ? places.get(command)?.get(flag) : undefined) ?? longName(flag);
 }
 
 /** The commander option of a row. */

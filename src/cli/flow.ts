@@ -2,7 +2,7 @@
 import type { Command } from 'commander';
 import { ConfigError } from '../shared/errors.ts';
 import { DATAGRAM_FLAGS } from './datagram-flags.ts';
-import { attributeOf, type Flag, isTyped, nameOf, valueOf } from './flag.ts';
+import { attributeOf, type Flag, isMeant, nameOf, valueOf } from './flag.ts';
 import { CLIENT_POOL_FLAGS, FLOW, SERVER_POOL_FLAGS, TUNNEL_CLIENT_FLAGS, TUNNEL_SERVER_FLAGS } from './flags.ts';
 import { TARGETS_FLAGS } from './target-flags.ts';
 import { VISITORS_FLAGS } from './visitor-flags.ts';
@@ -48,7 +48,7 @@ export function flowOf(command: Command): Flow {
   const flow = (valueOf(FLOW, command) as Flow | undefined) ?? 'reverse';
   const flags = FLAGS_OF[command.name() === 'server' ? 'server' : 'client'];
   for (const flag of flags[flow === 'forward' ? 'reverse' : 'forward']) {
-    if (isTyped(flag, command)) {
+    if (isMeant(flag, command)) {
       throw new ConfigError(`${nameOf(flag, command)}: has no place in a ${flow} tunnel; see --flow`);
     }
     command.setOptionValue(attributeOf(flag), undefined);

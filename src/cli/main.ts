@@ -2,32 +2,16 @@
 import { Command, CommanderError } from 'commander';
 import { ConfigError, InvalidOptionError, PooldError, reasonOf } from '../shared/errors.ts';
 import { CERT_FLAGS, type CertSettings } from './cert-flags.ts';
-import { ADMIN_FLAGS, adminSettings } from './admin-flags.ts';
+import { adminSettings } from './admin-flags.ts';
 import { withAdmin } from './admin/with-admin.ts';
+import { COMMAND_ROWS, type Rows } from './command-flags.ts';
 import { ExitCode } from './exit-codes.ts';
 import { type Flag, toOption } from './flag.ts';
-import {
-  CLIENT_POOL_FLAGS,
-  CLIENT_TLS_FLAGS,
-  COMMON_FLAGS,
-  FLOW,
-  PATIENCE_FLAGS,
-  SERVER_POOL_FLAGS,
-  SERVER_TLS_FLAGS,
-  TUNNEL_CLIENT_FLAGS,
-  TUNNEL_SERVER_FLAGS,
-  WORKERS,
-} from './flags.ts';
-import { DATAGRAM_FLAGS } from './datagram-flags.ts';
 import { explain } from './option-errors.ts';
 import { again } from './reload.ts';
 import { clientSettings, serverSettings } from './settings.ts';
 import { addStatusCommand } from './status/status-command.ts';
-import { TARGETS_FLAGS } from './target-flags.ts';
-import { VISITORS_FLAGS } from './visitor-flags.ts';
 import { packageVersion } from './version.ts';
-
-type Rows = Readonly<Record<string, Flag | null>>;
 
 const SERVER_EXAMPLES = `
 Examples:
@@ -95,22 +79,7 @@ export async function main(argv: readonly string[]): Promise<ExitCode> {
         code = await withAdmin(adminAt, 'server', (admin) => runServer(settings, renewed, admin));
       }
     });
-  addFlags(
-    server,
-    [
-      SERVER_POOL_FLAGS,
-      { FLOW },
-      TUNNEL_SERVER_FLAGS,
-      VISITORS_FLAGS,
-      DATAGRAM_FLAGS,
-      TARGETS_FLAGS,
-      SERVER_TLS_FLAGS,
-      COMMON_FLAGS,
-      ADMIN_FLAGS,
-      { WORKERS },
-    ],
-    ['listen'],
-  );
+  addFlags(server, COMMAND_ROWS.server, ['listen']);
   const client = program
     .command('client')
     .description('keeps connections to a server ready, and connects visitors to the target')
@@ -123,19 +92,7 @@ export async function main(argv: readonly string[]): Promise<ExitCode> {
       const renewed = again(command, clientSettings);
       code = await withAdmin(adminSettings(command), 'client', (admin) => runClient(settings, renewed, admin));
     });
-  const clientRows = [
-    CLIENT_POOL_FLAGS,
-    { FLOW },
-    TUNNEL_CLIENT_FLAGS,
-    VISITORS_FLAGS,
-    DATAGRAM_FLAGS,
-    TARGETS_FLAGS,
-    CLIENT_TLS_FLAGS,
-    COMMON_FLAGS,
-    ADMIN_FLAGS,
-    PATIENCE_FLAGS,
-  ];
-  addFlags(client, clientRows, ['dial']);
+  addFlags(client, COMMAND_ROWS.client, ['dial']);
   program
     .command('token')
     .description('prints a good token')

@@ -1,7 +1,6 @@
 /** A configuration file: one command, its options, and its tunnels by name. */
 import { readFileSync } from 'node:fs';
 import { ConfigError, reasonOf } from '../../shared/errors.ts';
-import { isName } from '../../shared/wire/fields.ts';
 import type { Flag } from '../flag.ts';
 import { readSection, type Section } from './section.ts';
 import { type Branch, type Place, type Problem, readTree, type Tree } from './tree.ts';
@@ -75,8 +74,8 @@ function readSides(tree: Tree, problems: Problem[]): { side: Side; branch: Branc
   if (side === undefined) return keys.length > 0 ? undefined : add(tree, 'wants server: or client: on top');
   if (other !== undefined)
     return add(tree.entries.get(other) as Tree, `stands beside ${side}:; a file is for one command`);
-  const branch = tree.entries.get(side) as Tree;
-  if (branch.kind !== 'map') return add(branch, 'wants options, one to a line');
+  const branch = tree.entries.get(side);
+  if (branch?.kind !== 'map') return add(branch ?? tree, 'wants options, one to a line');
   return { side: side as Side, branch };
 }
 
@@ -89,7 +88,6 @@ function readSide(path: string, side: Side, branch: Branch, levels: Levels, prob
   else if (named.kind !== 'map' || named.entries.size === 0) add(named, 'wants tunnels, each by its name');
   else {
     for (const [name, tree] of named.entries) {
-      if (!isName(name)) add(tree, 'is no name of a tunnel: 1 to 64 of A-Z a-z 0-9 . _ -');
       if (tree.kind !== 'map') add(tree, 'wants options, one to a line');
       else tunnels.set(name, readSection(tree, [...levels.own, ...levels.shared], [], problems));
     }

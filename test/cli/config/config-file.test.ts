@@ -33,7 +33,6 @@ const WRONG: readonly [what: string, yaml: string, problems: readonly string[]][
   ['a key beside them', 'servr: {}\n', [':1 servr: is not known here; on top stands']],
   ['no tunnels', 'client:\n  server: a:1\n', [':1 client: has no tunnels']],
   ['a tunnel without options', 'client:\n  tunnels:\n    web: 3000\n', [':3 client.tunnels.web: wants options']],
-  ['a name that is none', 'client:\n  tunnels:\n    "a b": {}\n', [':3 client.tunnels.a b: is no name']],
   [
     'a key at the wrong place',
     'server:\n  public: ":80"\n  tunnels:\n    web:\n      listen: a:1\n',

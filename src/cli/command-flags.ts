@@ -1,0 +1,90 @@
+/** Which flags each command has, and which of them may stand where in a file. */
+import { ADMIN_FLAGS } from './admin-flags.ts';
+import type { Levels, Side } from './config/config-file.ts';
+import { DATAGRAM_FLAGS } from './datagram-flags.ts';
+import type { Flag } from './flag.ts';
+import {
+  CLIENT_POOL_FLAGS,
+  CLIENT_TLS_FLAGS,
+  COMMON_FLAGS,
+  FLOW,
+  PATIENCE_FLAGS,
+  SERVER_POOL_FLAGS,
+  SERVER_TLS_FLAGS,
+  TUNNEL_CLIENT_FLAGS,
+  TUNNEL_SERVER_FLAGS,
+  WORKERS,
+} from './flags.ts';
+import { TARGETS_FLAGS } from './target-flags.ts';
+import { VISITORS_FLAGS } from './visitor-flags.ts';
+
+/** Rows of flags; null for options that have none. */
+export type Rows = Readonly<Record<string, Flag | null>>;
+
+/** What both have about one tunnel. */
+const TUNNEL_ROWS: readonly Rows[] = [{ FLOW }, VISITORS_FLAGS, DATAGRAM_FLAGS, TARGETS_FLAGS];
+
+/** The tables of each command, in the order of its help. */
+export const COMMAND_ROWS: Readonly<Record<Side, readonly Rows[]>> = {
+  server: [
+    SERVER_POOL_FLAGS,
+    TUNNEL_SERVER_FLAGS,
+    ...TUNNEL_ROWS,
+    SERVER_TLS_FLAGS,
+    COMMON_FLAGS,
+    ADMIN_FLAGS,
+    { WORKERS },
+  ],
+  client: [
+    CLIENT_POOL_FLAGS,
+    TUNNEL_CLIENT_FLAGS,
+    ...TUNNEL_ROWS,
+    CLIENT_TLS_FLAGS,
+    COMMON_FLAGS,
+    ADMIN_FLAGS,
+    PATIENCE_FLAGS,
+  ],
+};
+
+/** The flags of some tables. */
+export function flagsOf(tables: readonly Rows[]): Flag[] {
+  return tables.flatMap((table) => Object.values(table)).filter((flag) => flag !== null);
+}
+
+/** For the process: the tunnels share one listener, one log, one admin address. */
+const PROCESS: Readonly<Record<Side, readonly Flag[]>> = {
+  server: [
+    SERVER_POOL_FLAGS.listen,
+    SERVER_POOL_FLAGS.allow,
+    SERVER_POOL_FLAGS.token,
+    SERVER_POOL_FLAGS.handshakeTimeoutMs,
+    SERVER_POOL_FLAGS.maxHandshakes,
+    SERVER_POOL_FLAGS.maxHandshakesPerAddress,
+    WORKERS,
+    ...flagsOf([SERVER_TLS_FLAGS, COMMON_FLAGS, ADMIN_FLAGS]),
+  ],
+  client: flagsOf([{ ...COMMON_FLAGS, tokenFile: null }, ADMIN_FLAGS, PATIENCE_FLAGS]),
+};
+
+/** Where visitors come in or go out: each tunnel has its own. */
+const OWN: Readonly<Record<Side, readonly Flag[]>> = {
+  server: [TUNNEL_SERVER_FLAGS.public, TUNNEL_SERVER_FLAGS.target],
+  client: [TUNNEL_CLIENT_FLAGS.target, TUNNEL_CLIENT_FLAGS.local],
+};
+
+/** Said by a tunnel's key in the file. */
+const NAME: Readonly<Record<Side, Flag>> = { server: SERVER_POOL_FLAGS.tunnel, client: CLIENT_POOL_FLAGS.tunnel };
+
+/** The flag that a tunnel's key in the file stands for. */
+export function nameFlag(side: Side): Flag {
+  return NAME[side];
+}
+
+/** Where the flags of a command may stand in a file. */
+export function levelsOf(side: Side): Levels {
+  const [process, own] = [PROCESS[side], OWN[side]];
+  const shared = flagsOf(COMMAND_ROWS[side]).filter(
+    (flag) => flag !== NAME[side] && !process.includes(flag) && !own.includes(flag),
+  );
+  return { process, own, shared };
+}
