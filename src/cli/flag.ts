@@ -71,7 +71,7 @@ const places = new WeakMap<Command, Map<Flag, string>>();
 
 /** Sets a value as if it had been given, and remembers where in a file it stands. */
 export function setFromFile(flag: Flag, command: Command, level: FileLevel, value: unknown, place: string): void {
-  command.setOptionValueWithSource(attributeOf(flag), value, level as 'config');
+  command.setOptionValueWithSource(attributeOf(flag), value, level);
   let known = places.get(command);
   if (known === undefined) places.set(command, (known = new Map()));
   known.set(flag, place);
@@ -79,13 +79,13 @@ export function setFromFile(flag: Flag, command: Command, level: FileLevel, valu
 
 /** Whether it was given for this very tunnel: on the command line, or at the tunnel in a file. */
 export function isMeant(flag: Flag, command: Command): boolean {
-  const source = command.getOptionValueSource(attributeOf(flag)) as string | undefined;
+  const source = command.getOptionValueSource(attributeOf(flag));
   return source === 'cli' || source === 'tunnel';
 }
 
 /** What to call a setting towards whoever gave it: its variable or its place in a file where that gave it, else its flag. */
 export function nameOf(flag: Flag, command: Command): string {
-  const source = command.getOptionValueSource(attributeOf(flag)) as string | undefined;
+  const source = command.getOptionValueSource(attributeOf(flag));
   if (source === 'env') return variableOf(flag);
   return (source === 'tunnel' || source === 'common' ? places.get(command)?.get(flag) : undefined) ?? longName(flag);
 }

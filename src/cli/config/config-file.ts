@@ -76,7 +76,7 @@ function readSides(tree: Tree, problems: Problem[]): { side: Side; branch: Branc
     return add(tree.entries.get(other) as Tree, `stands beside ${side}:; a file is for one command`);
   const branch = tree.entries.get(side);
   if (branch?.kind !== 'map') return add(branch ?? tree, 'wants options, one to a line');
-  return { side: side as Side, branch };
+  return { side, branch };
 }
 
 function readSide(path: string, side: Side, branch: Branch, levels: Levels, problems: Problem[]): ConfigFile {

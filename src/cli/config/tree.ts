@@ -88,7 +88,8 @@ export function readTree(
       problems.push({ ...place, text: isAlias(node) ? 'is an alias of nothing' : 'has no value' });
       return undefined;
     }
-    const written = typeof resolved.value === 'string' ? resolved.value : (resolved.source ?? String(resolved.value));
+    // As it was written: 0x10 and 1e3 are for the flag to read, or to refuse.
+    const written = typeof resolved.value === 'string' ? resolved.value : (resolved.source ?? '');
     const text = substitute(written, variables, (name) =>
       problems.push({ ...place, text: `the environment has no ${name}` }),
     );
