@@ -65,6 +65,7 @@ const SOCKETS: Readonly<Record<string, readonly string[]>> = {
     'shared/net/address.ts',
     'shared/net/address-rules.ts',
     'shared/net/network.ts',
+    'shared/net/proxy-header.ts',
     'shared/net/read-memory.ts',
     'shared/tunnel/datagram-socket.ts',
     'shared/tunnel/target.ts',
