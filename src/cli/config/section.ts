@@ -5,7 +5,7 @@ import { type Flag, keyOf, readValue, splitValues } from '../flag.ts';
 import type { Branch, Place, Problem, Tree } from './tree.ts';
 
 /** What a flag was given in a file. */
-export interface Given {
+interface Given {
   readonly value: unknown;
   readonly place: Place;
 }

@@ -9,12 +9,12 @@ export interface Place {
 }
 
 /** A single value. Numbers and truth values are texts, too, as they were written: `8`, `true`. */
-export interface Text extends Place {
+interface Text extends Place {
   readonly kind: 'text';
   readonly text: string;
 }
 
-export interface List extends Place {
+interface List extends Place {
   readonly kind: 'list';
   readonly items: readonly Tree[];
 }

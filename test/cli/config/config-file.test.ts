@@ -44,7 +44,7 @@ const WRONG: readonly [what: string, yaml: string, problems: readonly string[]][
 for (const [what, yaml, problems] of WRONG) {
   test(`${what} is refused with its place`, async (t) => {
     const path = await textFile(t, yaml);
-    const { message = '' } = t.throws<Error>(() => read(path), { code: 'POOLD_ERR_CONFIG' }) ?? {};
+    const { message } = t.throws<Error>(() => read(path), { code: 'POOLD_ERR_CONFIG' });
     const lines = message.split('\n');
     t.is(lines.length, problems.length, message);
     for (const [at, problem] of problems.entries()) t.true(lines[at]?.startsWith(path + problem), lines[at]);
