@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import { ConfigError } from '../shared/errors.ts';
 import { formatAddress, type HostAddress, isLoopback, parseAddress } from '../shared/net/address.ts';
 import { type Flag, nameOf, valueOf } from './flag.ts';
-import { readTokenFile } from './settings.ts';
+import { readTokenFile } from './secrets.ts';
 
 /** Where the admin address is, and who may use it. */
 export interface AdminSettings {

@@ -7,6 +7,7 @@ import {
   CLIENT_POOL_FLAGS,
   CLIENT_TLS_FLAGS,
   COMMON_FLAGS,
+  CONFIG,
   FLOW,
   PATIENCE_FLAGS,
   SERVER_POOL_FLAGS,
@@ -27,6 +28,7 @@ const TUNNEL_ROWS: readonly Rows[] = [{ FLOW }, VISITORS_FLAGS, DATAGRAM_FLAGS, 
 /** The tables of each command, in the order of its help. */
 export const COMMAND_ROWS: Readonly<Record<Side, readonly Rows[]>> = {
   server: [
+    { CONFIG },
     SERVER_POOL_FLAGS,
     TUNNEL_SERVER_FLAGS,
     ...TUNNEL_ROWS,
@@ -36,6 +38,7 @@ export const COMMAND_ROWS: Readonly<Record<Side, readonly Rows[]>> = {
     { WORKERS },
   ],
   client: [
+    { CONFIG },
     CLIENT_POOL_FLAGS,
     TUNNEL_CLIENT_FLAGS,
     ...TUNNEL_ROWS,
@@ -66,6 +69,22 @@ const PROCESS: Readonly<Record<Side, readonly Flag[]>> = {
   client: flagsOf([{ ...COMMON_FLAGS, tokenFile: null }, ADMIN_FLAGS, PATIENCE_FLAGS]),
 };
 
+/** Those of the process that a reload can change. */
+const RENEWED: readonly Flag[] = [
+  SERVER_POOL_FLAGS.allow,
+  SERVER_POOL_FLAGS.token,
+  COMMON_FLAGS.tokenFile,
+  COMMON_FLAGS.gracePeriod,
+];
+
+/** Those that a reload reads again where they are given. */
+export const REREAD: readonly Flag[] = [SERVER_TLS_FLAGS.cert, SERVER_TLS_FLAGS.key, SERVER_TLS_FLAGS.clientCa];
+
+/** The flags of a process that only a restart changes. */
+export function lastingFlags(side: Side): Flag[] {
+  return PROCESS[side].filter((flag) => ![...RENEWED, ...REREAD].includes(flag));
+}
+
 /** Where visitors come in or go out: each tunnel has its own. */
 const OWN: Readonly<Record<Side, readonly Flag[]>> = {
   server: [TUNNEL_SERVER_FLAGS.public, TUNNEL_SERVER_FLAGS.target],
@@ -83,8 +102,6 @@ export function nameFlag(side: Side): Flag {
 /** Where the flags of a command may stand in a file. */
 export function levelsOf(side: Side): Levels {
   const [process, own] = [PROCESS[side], OWN[side]];
-  const shared = flagsOf(COMMAND_ROWS[side]).filter(
-    (flag) => flag !== NAME[side] && !process.includes(flag) && !own.includes(flag),
-  );
+  const shared = flagsOf(COMMAND_ROWS[side]).filter((flag) => ![CONFIG, NAME[side], ...process, ...own].includes(flag));
   return { process, own, shared };
 }

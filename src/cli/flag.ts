@@ -27,7 +27,7 @@ function variableOf(flag: Flag): string {
 
 /** `--keep-alive <duration>` → `--keep-alive`. */
 function longName(flag: Flag): string {
-  return flag.flags.split(' ')[0] ?? '';
+  return flag.flags.split(' ').find((part) => part.startsWith('--')) ?? '';
 }
 
 /** What a flag is called in a file: `--keep-alive <duration>` → `keep-alive`. */
@@ -63,18 +63,37 @@ export function isTyped(flag: Flag, command: Command): boolean {
   return command.getOptionValueSource(attributeOf(flag)) === 'cli';
 }
 
-/** Where a file's value stands: at the tunnel itself, or above all tunnels, as what holds for each. */
-export type FileLevel = 'tunnel' | 'common';
+/**
+ * Whom the values of a file's tunnels are from: the tunnel itself, what stands above all tunnels, or, over both, the
+ * environment and the command line.
+ */
+export type FileLevel = 'tunnel' | 'common' | 'env-for-all' | 'cli-for-all';
 
-/** What to call the values that a command has from a file, by its flags. */
-const places = new WeakMap<Command, Map<Flag, string>>();
+/** Who counts more, where several say something. */
+const RANKS: readonly (string | undefined)[] = ['common', 'tunnel', 'env-for-all', 'env', 'cli-for-all', 'cli'];
 
-/** Sets a value as if it had been given, and remembers where in a file it stands. */
+/** How much it counts who has set a flag; more for the command line than for the environment, and for that than a file. */
+export function rankOf(flag: Flag, command: Command): number {
+  return RANKS.indexOf(command.getOptionValueSource(attributeOf(flag)));
+}
+
+/** What to call a command's values that are from a file, by their flags, and what it is called there itself. */
+interface Places {
+  readonly of: string;
+  readonly values: Map<Flag, string>;
+}
+
+const places = new WeakMap<Command, Places>();
+
+/** Says that a command stands in a file, and what to call its place. */
+export function placeInFile(command: Command, place: string): void {
+  places.set(command, { of: place, values: new Map() });
+}
+
+/** Sets a value as if it had been given, and remembers where in the command's file it stands. */
 export function setFromFile(flag: Flag, command: Command, level: FileLevel, value: unknown, place: string): void {
   command.setOptionValueWithSource(attributeOf(flag), value, level);
-  let known = places.get(command);
-  if (known === undefined) places.set(command, (known = new Map()));
-  known.set(flag, place);
+  places.get(command)?.values.set(flag, place);
 }
 
 /** Whether it was given for this very tunnel: on the command line, or at the tunnel in a file. */
@@ -87,7 +106,9 @@ export function isMeant(flag: Flag, command: Command): boolean {
 export function nameOf(flag: Flag, command: Command): string {
   const source = command.getOptionValueSource(attributeOf(flag));
   if (source === 'env') return variableOf(flag);
-  return (source === 'tunnel' || source === 'common' ? places.get(command)?.get(flag) : undefined) ?? longName(flag);
+  const inFile = places.get(command);
+  if (source === 'cli' || inFile === undefined) return longName(flag);
+  return inFile.values.get(flag) ?? `${inFile.of}.${keyOf(flag)}`;
 }
 
 /** The commander option of a row. */

@@ -5,6 +5,7 @@
 import { availableParallelism } from 'node:os';
 import type { ClientPoolOptions } from '../client/client-pool-options.ts';
 import type { TunnelClientOptions } from '../client/tunnel-client.ts';
+import type { ServerListenerOptions } from '../server/server-listener-options.ts';
 import type { ServerPoolOptions } from '../server/server-pool-options.ts';
 import type { TunnelServerOptions } from '../server/tunnel-server.ts';
 import { type AddressOptions, parseAddress } from '../shared/net/address.ts';
@@ -163,6 +164,16 @@ export const SERVER_POOL_FLAGS = {
   clock: null,
   random: null,
 } as const satisfies Table<ServerPoolOptions>;
+
+/** Of those: what the tunnels of a server share. The rows of the token and of --tls stand elsewhere. */
+export const LISTENER_FLAGS = {
+  listen: SERVER_POOL_FLAGS.listen,
+  allow: SERVER_POOL_FLAGS.allow,
+  keepAliveMs: SERVER_POOL_FLAGS.keepAliveMs,
+  handshakeTimeoutMs: SERVER_POOL_FLAGS.handshakeTimeoutMs,
+  maxHandshakes: SERVER_POOL_FLAGS.maxHandshakes,
+  maxHandshakesPerAddress: SERVER_POOL_FLAGS.maxHandshakesPerAddress,
+} as const satisfies Partial<Table<ServerListenerOptions>>;
 
 export const SERVER_TLS_FLAGS = {
   mode: TLS,
@@ -334,6 +345,15 @@ export const TUNNEL_CLIENT_FLAGS = {
   pool: null,
   clock: null,
 } as const satisfies Table<TunnelClientOptions>;
+
+/** What stands in a file alone: tokens with terms. Not a flag of any command. */
+export const TOKENS: Flag = { flags: '--tokens', help: 'tokens with names, ends and tunnels of their own' };
+
+/** Where the rest is read from. */
+export const CONFIG: Flag = {
+  flags: '-c, --config <file>',
+  help: 'a file with options and tunnels by name, YAML; SIGHUP reads it again',
+};
 
 /** Flags of the command alone. */
 export const COMMON_FLAGS = {

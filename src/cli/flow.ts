@@ -39,23 +39,61 @@ const FLAGS_OF: Readonly<Record<'server' | 'client', Readonly<Record<Flow, reado
   },
 };
 
+/** Flags that a tunnel of the protocol has no use for. Those of one tunnel the library refuses, and says why. */
+const STRANGE_TO: Readonly<Record<'tcp' | 'udp', readonly Flag[]>> = {
+  tcp: [DATAGRAM_FLAGS.flowIdleTimeoutMs, DATAGRAM_FLAGS.maxFlows, DATAGRAM_FLAGS.maxFlowsPerAddress],
+  udp: [
+    TUNNEL_SERVER_FLAGS.waitMs,
+    TUNNEL_SERVER_FLAGS.connectTimeoutMs,
+    VISITORS_FLAGS.maxVisitors,
+    VISITORS_FLAGS.maxVisitorsPerAddress,
+    ...TARGETS.filter((flag) => flag !== TARGETS_FLAGS.strategy),
+  ],
+};
+
+/** The flags that a tunnel has no use for, for its flow or its protocol. */
+export function strangersTo(command: Command): ReadonlySet<Flag> {
+  return new Set([...strangersToFlow(command), ...strangersToProtocol(command)]);
+}
+
+function flowGiven(command: Command): Flow {
+  return (valueOf(FLOW, command) as Flow | undefined) ?? 'reverse';
+}
+
+function sideOf(command: Command): 'server' | 'client' {
+  return command.name() === 'server' ? 'server' : 'client';
+}
+
+function strangersToFlow(command: Command): readonly Flag[] {
+  return FLAGS_OF[sideOf(command)][flowGiven(command) === 'forward' ? 'reverse' : 'forward'];
+}
+
+function strangersToProtocol(command: Command): readonly Flag[] {
+  return STRANGE_TO[(valueOf(DATAGRAM_FLAGS.protocol, command) as 'tcp' | 'udp' | undefined) ?? 'tcp'];
+}
+
 /**
- * The flow of a command. What the environment says for the other flow is forgotten: it may be meant for the other command.
+ * The flow of a command. What the environment, or a file for all tunnels, says for the other flow or protocol is forgotten:
+ * it may be meant for the other command, or for other tunnels.
  *
  * @throws ConfigError for a flag of the other flow on the command line, or when the one that this flow must have is missing
  */
 export function flowOf(command: Command): Flow {
-  const flow = (valueOf(FLOW, command) as Flow | undefined) ?? 'reverse';
-  const flags = FLAGS_OF[command.name() === 'server' ? 'server' : 'client'];
-  for (const flag of flags[flow === 'forward' ? 'reverse' : 'forward']) {
+  const flow = flowGiven(command);
+  for (const flag of strangersToFlow(command)) {
     if (isMeant(flag, command)) {
       throw new ConfigError(`${nameOf(flag, command)}: has no place in a ${flow} tunnel; see --flow`);
     }
-    command.setOptionValue(attributeOf(flag), undefined);
+    forget(flag, command);
   }
-  const [wanted] = flags[flow];
+  for (const flag of strangersToProtocol(command)) if (!isMeant(flag, command)) forget(flag, command);
+  const [wanted] = FLAGS_OF[sideOf(command)][flow];
   if (valueOf(wanted, command) === undefined) {
     throw new ConfigError(`${nameOf(wanted, command)}: is missing; a ${flow} tunnel wants it, see --flow`);
   }
   return flow;
+}
+
+function forget(flag: Flag, command: Command): void {
+  command.setOptionValue(attributeOf(flag), undefined);
 }

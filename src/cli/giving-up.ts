@@ -32,42 +32,96 @@ interface Verdict {
   readonly says: string;
 }
 
-/** Resolves with the exit code when the client gives up on all its servers, having said why. */
-export function untilGivenUp(servers: Servers, patience: Patience, log: Logger): Promise<ExitCode> {
-  const verdicts = new Map<ClientPool, Verdict>();
-  return new Promise((resolve) => {
-    const judge = (): void => {
-      const all = servers.entries.map(({ pool }) => verdicts.get(pool));
-      if (all.length === 0 || all.includes(undefined)) return;
-      for (const verdict of all) if (verdict !== undefined) log.error({ code: verdict.error.code }, verdict.says);
-      resolve(all[0]?.code ?? ExitCode.givenUp);
-    };
-    const watch = (pool: ClientPool): void => {
-      pool.on('dialed', () => verdicts.delete(pool));
-      pool.once('poolClosed', () => verdicts.delete(pool));
-      pool.on('dialFailed', ({ error, attempt }) => {
-        const verdict = verdictOn(pool, error, attempt, patience);
-        if (verdict === undefined) {
-          verdicts.delete(pool);
-          return;
-        }
-        verdicts.set(pool, verdict);
-        judge();
-      });
-      if (!patience.exitOnLoss) return;
-      pool.on('connectionClosed', ({ reason }) => {
-        if (!servers.ready || servers.idle + servers.inUse > 0 || !LOSSES.has(reason)) return;
-        log.error({ reason }, 'the server is lost');
-        resolve(ExitCode.givenUp);
-      });
-    };
-    for (const { pool } of servers.entries) watch(pool);
-    watchNames(servers, patience, (verdict) => {
-      log.error({ code: verdict.error.code }, verdict.says);
-      resolve(verdict.code);
+/** Watches the tunnels of a client. It gives up when all of them have, or when one is lost that must not be. */
+export class GivingUp {
+  /** The exit code, once it has given up; why has been logged. */
+  readonly code: Promise<ExitCode>;
+  readonly #patience: Patience;
+  #end: (code: ExitCode) => void = () => {};
+  /** The verdict on each tunnel: the exit code, or undefined while there is hope. */
+  readonly #tunnels = new Map<Servers, ExitCode | undefined>();
+
+  constructor(patience: Patience) {
+    this.#patience = patience;
+    this.code = new Promise((resolve) => (this.#end = resolve));
+  }
+
+  /** Watches the servers of one more tunnel. Returns how to stop that. */
+  watch(servers: Servers, log: Logger): () => void {
+    this.#tunnels.set(servers, undefined);
+    const watch = new Watch(servers, this.#patience, log, (code) => this.#judge(servers, code), this.#end);
+    for (const { pool } of servers.entries) watch.add(pool);
+    servers.on('serverAdded', ({ pool }) => watch.add(pool));
+    return () => void this.#tunnels.delete(servers);
+  }
+
+  #judge(servers: Servers, code: ExitCode | undefined): void {
+    // One that is left says no more.
+    if (!this.#tunnels.has(servers)) return;
+    this.#tunnels.set(servers, code);
+    const codes = [...this.#tunnels.values()];
+    const [first] = codes;
+    if (first !== undefined && !codes.includes(undefined)) this.#end(first);
+  }
+}
+
+/** Watches the servers of one tunnel, which has given up when all of them are hopeless. */
+class Watch {
+  readonly #servers: Servers;
+  readonly #patience: Patience;
+  readonly #log: Logger;
+  readonly #judged: (code: ExitCode | undefined) => void;
+  readonly #onLoss: (code: ExitCode) => void;
+  readonly #verdicts = new Map<ClientPool, Verdict>();
+  #hopeless = false;
+
+  constructor(
+    servers: Servers,
+    patience: Patience,
+    log: Logger,
+    judged: (code: ExitCode | undefined) => void,
+    onLoss: (code: ExitCode) => void,
+  ) {
+    this.#servers = servers;
+    this.#patience = patience;
+    this.#log = log;
+    this.#judged = judged;
+    this.#onLoss = onLoss;
+    watchNames(servers, patience, (verdict) => this.#say([verdict]));
+  }
+
+  add(pool: ClientPool): void {
+    const { exitOnLoss } = this.#patience;
+    pool.on('dialed', () => this.#hope(pool));
+    pool.once('poolClosed', () => this.#verdicts.delete(pool));
+    pool.on('dialFailed', ({ error, attempt }) => {
+      const verdict = verdictOn(pool, error, attempt, this.#patience);
+      if (verdict === undefined) return this.#hope(pool);
+      this.#verdicts.set(pool, verdict);
+      const all = this.#servers.entries.map((entry) => this.#verdicts.get(entry.pool));
+      if (all.length > 0 && !all.includes(undefined)) this.#say(all as Verdict[]);
     });
-    servers.on('serverAdded', ({ pool }) => watch(pool));
-  });
+    if (!exitOnLoss) return;
+    pool.on('connectionClosed', ({ reason }) => {
+      const servers = this.#servers;
+      if (!servers.ready || servers.idle + servers.inUse > 0 || !LOSSES.has(reason)) return;
+      this.#log.error({ reason }, 'the server is lost');
+      this.#onLoss(ExitCode.givenUp);
+    });
+  }
+
+  #hope(pool: ClientPool): void {
+    this.#verdicts.delete(pool);
+    if (this.#hopeless) this.#judged(undefined);
+    this.#hopeless = false;
+  }
+
+  #say(verdicts: readonly Verdict[]): void {
+    if (this.#hopeless) return;
+    this.#hopeless = true;
+    for (const { error, says } of verdicts) this.#log.error({ code: error.code }, says);
+    this.#judged(verdicts[0]?.code ?? ExitCode.givenUp);
+  }
 }
 
 /** While there is no server at all, the failed lookups of its names count as failed retries. */

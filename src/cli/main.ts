@@ -1,15 +1,14 @@
 /** The command line: reads flags, runs a command, and says how it ended. */
 import { Command, CommanderError } from 'commander';
-import { ConfigError, InvalidOptionError, PooldError, reasonOf } from '../shared/errors.ts';
+import { ConfigError, PooldError, reasonOf } from '../shared/errors.ts';
 import { CERT_FLAGS, type CertSettings } from './cert-flags.ts';
 import { adminSettings } from './admin-flags.ts';
 import { withAdmin } from './admin/with-admin.ts';
 import { COMMAND_ROWS, type Rows } from './command-flags.ts';
+import type { Side } from './config/config-file.ts';
 import { ExitCode } from './exit-codes.ts';
 import { type Flag, toOption } from './flag.ts';
-import { explain } from './option-errors.ts';
-import { again } from './reload.ts';
-import { clientSettings, serverSettings } from './settings.ts';
+import { type ClientPlan, clientPlan, type ServerPlan, serverPlan } from './plan.ts';
 import { addStatusCommand } from './status/status-command.ts';
 import { packageVersion } from './version.ts';
 
@@ -33,6 +32,12 @@ Examples:
 
 Every flag can be set in the environment: --keep-alive 10s is POOLD_KEEP_ALIVE=10s.`;
 
+const CHECK_EXAMPLES = `
+Examples:
+  $ poold check poold.yaml
+  $ poold check poold.yaml --print
+  $ poold check poold.yaml --print --max-visitors 100`;
+
 const CERT_EXAMPLES = `
 Examples:
   $ poold cert --out certs --host tunnel.example.com --host 10.0.0.1
@@ -50,7 +55,6 @@ renews the server. Keys are files that you alone can read.`;
  */
 export async function main(argv: readonly string[]): Promise<ExitCode> {
   let code: ExitCode = ExitCode.clean;
-  let running: Command | undefined;
   // Whoever reads the output may stop early, as `head` does.
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code !== 'EPIPE') throw error;
@@ -66,39 +70,50 @@ export async function main(argv: readonly string[]): Promise<ExitCode> {
     .description('takes visitors, and hands them connections that clients keep ready')
     .addHelpText('after', SERVER_EXAMPLES)
     .action(async (_options, command: Command) => {
-      running = command;
-      const settings = await serverSettings(command);
-      if (settings.secretOnCommandLine) process.title = 'poold server';
-      const adminAt = adminSettings(command);
-      if (settings.workers > 1) {
+      const plan = await serverPlan(command);
+      if (plan.secretTyped) process.title = 'poold server';
+      const again = (): Promise<ServerPlan> => serverPlan(command);
+      const adminAt = adminSettings(plan.command);
+      if (plan.settings.workers > 1) {
         const { runWorkers } = await import('./workers/run-workers.ts');
-        code = await runWorkers(settings, again(command, serverSettings), adminAt);
+        code = await runWorkers(plan, again, adminAt);
       } else {
         const { runServer } = await import('./run-server.ts');
-        const renewed = again(command, serverSettings);
-        code = await withAdmin(adminAt, 'server', (admin) => runServer(settings, renewed, admin));
+        code = await withAdmin(adminAt, 'server', (admin) => runServer(plan, again, admin));
       }
     });
-  addFlags(server, COMMAND_ROWS.server, ['listen']);
+  addFlags(server, COMMAND_ROWS.server);
   const client = program
     .command('client')
     .description('keeps connections to a server ready, and connects visitors to the target')
     .addHelpText('after', CLIENT_EXAMPLES)
     .action(async (_options, command: Command) => {
-      running = command;
-      const settings = await clientSettings(command);
-      if (settings.secretOnCommandLine) process.title = 'poold client';
+      const plan = await clientPlan(command);
+      if (plan.secretTyped) process.title = 'poold client';
+      const again = (): Promise<ClientPlan> => clientPlan(command);
       const { runClient } = await import('./run-client.ts');
-      const renewed = again(command, clientSettings);
-      code = await withAdmin(adminSettings(command), 'client', (admin) => runClient(settings, renewed, admin));
+      code = await withAdmin(adminSettings(plan.command), 'client', (admin) => runClient(plan, again, admin));
     });
-  addFlags(client, COMMAND_ROWS.client, ['dial']);
+  addFlags(client, COMMAND_ROWS.client);
   program
     .command('token')
     .description('prints a good token')
     .action(async () => {
       const { makeToken } = await import('./token.ts');
       console.log(makeToken());
+    });
+  program
+    .command('check')
+    .description('checks a configuration file, and prints what would hold; flags of its command may follow')
+    .argument('<file>', 'the file of a server or a client')
+    .option('--print', 'print each option, and where its value is from: flag, environment, file or default')
+    .allowUnknownOption()
+    .allowExcessArguments()
+    .addHelpText('after', CHECK_EXAMPLES)
+    .action(async (path: string, { print }: { print?: true }, check: Command) => {
+      const { checkFile } = await import('./check.ts');
+      const text = await checkFile(path, (side) => typed(program, side, ['--config', path, ...check.args.slice(1)]));
+      console.log(print === true ? text.trimEnd() : `${path} is good`);
     });
   const cert = program
     .command('cert')
@@ -122,8 +137,15 @@ export async function main(argv: readonly string[]): Promise<ExitCode> {
     await program.parseAsync(argv);
     return code;
   } catch (error) {
-    return report(error, running);
+    return report(error);
   }
+}
+
+/** A command as it would have been typed. */
+function typed(program: Command, side: Side, args: readonly string[]): Command {
+  const command = program.createCommand(side).copyInheritedSettings(program);
+  addFlags(command, COMMAND_ROWS[side]);
+  return command.parse(args, { from: 'user' });
 }
 
 const DEMO_PORT: Flag = {
@@ -137,7 +159,7 @@ const DEMO_PORT: Flag = {
   },
 };
 
-function addFlags(command: Command, tables: readonly Rows[], required: readonly string[]): void {
+function addFlags(command: Command, tables: readonly Rows[], required: readonly string[] = []): void {
   for (const table of tables) {
     for (const [option, flag] of Object.entries(table)) {
       if (flag !== null) command.addOption(toOption(flag).makeOptionMandatory(required.includes(option)));
@@ -151,14 +173,10 @@ function withoutValue(text: string): string {
 }
 
 /** Says what went wrong, in one line, and which exit code that is. */
-function report(error: unknown, command: Command | undefined): ExitCode {
+function report(error: unknown): ExitCode {
   if (error instanceof CommanderError) {
     // commander has said it already; asking for help is no error.
     return error.exitCode === 0 ? ExitCode.clean : ExitCode.usage;
-  }
-  if (error instanceof InvalidOptionError && command !== undefined) {
-    console.error(`poold: ${explain(error, command)}`);
-    return ExitCode.usage;
   }
   console.error(`poold: ${reasonOf(error)}`);
   if (error instanceof ConfigError) return ExitCode.usage;

@@ -9,10 +9,11 @@ import {
   COMMON_FLAGS,
   SERVER_POOL_FLAGS,
   SERVER_TLS_FLAGS,
+  TOKENS,
   TUNNEL_CLIENT_FLAGS,
   TUNNEL_SERVER_FLAGS,
 } from './flags.ts';
-import { tokenFlag } from './settings.ts';
+import { tokenFlag } from './secrets.ts';
 import { TARGETS_FLAGS } from './target-flags.ts';
 import { VISITORS_FLAGS } from './visitor-flags.ts';
 
@@ -21,6 +22,8 @@ type Rows = Readonly<Record<string, Flag | null>>;
 /** `minCapacity: 9 is above maxCapacity 8` → `POOLD_MIN: 9 is above --max 8`. */
 export function explain(error: InvalidOptionError, command: Command): string {
   const name = (option: string): string => {
+    const listed = /^token(\[\d+\].*)/.exec(option)?.[1];
+    if (listed !== undefined) return nameOf(TOKENS, command) + listed;
     const flag = flagOf(option, command);
     return flag === undefined ? option : nameOf(flag, command);
   };

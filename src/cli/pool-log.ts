@@ -2,6 +2,7 @@
 import type { ClientPool } from '../client/client-pool.ts';
 import type { ServerEntry, Servers } from '../client/servers.ts';
 import type { TunnelClient } from '../client/tunnel-client.ts';
+import type { ServerListener } from '../server/server-listener.ts';
 import type { TunnelServer } from '../server/tunnel-server.ts';
 import { type Clock, systemClock } from '../shared/clock.ts';
 import type { CloseReason } from '../shared/close-reason.ts';
@@ -22,7 +23,7 @@ const DEATHS: ReadonlySet<CloseReason> = new Set([
 const CLIENT_LINES = 10;
 
 /**
- * Clients that come and go, connections and visitors turned away, targets, visits at debug level.
+ * Clients that come and go, visitors turned away, targets, visits at debug level.
  *
  * @param clock time, for tests
  */
@@ -46,12 +47,18 @@ export function logServer(server: TunnelServer, log: Logger, clock: Clock = syst
   });
   const sayFault = limited(log, 1, clock);
   pool.on('fault', ({ error: { code, message } }) => sayFault('warn', code, { code }, message));
-  const sayFailed = limited(log, 1, clock);
-  pool.on('handshakeFailed', ({ remote, error: { code, message } }) => {
-    sayFailed('warn', code, { remote, code }, `connection turned away: ${message}`);
-  });
   logTargets(server, log);
   logVisits(server, log);
+}
+
+/** Connections that are turned away where clients connect, and what is wrong there. */
+export function logListener(listener: ServerListener, log: Logger, clock: Clock = systemClock): void {
+  const sayFault = limited(log, 1, clock);
+  listener.on('fault', ({ error: { code, message } }) => sayFault('warn', code, { code }, message));
+  const sayFailed = limited(log, 1, clock);
+  listener.on('handshakeFailed', ({ remote, error: { code, message } }) => {
+    sayFailed('warn', code, { remote, code }, `connection turned away: ${message}`);
+  });
 }
 
 /** Servers that are lost, servers and targets that cannot be reached, and their return: once each; visits at debug level. */

@@ -1,47 +1,28 @@
-/** SIGHUP: the files that the flags name are read again, and hold for who comes from then on. What is wrong changes nothing. */
+/** SIGHUP and `POST /reload`: what the settings are from is read again. What is wrong changes nothing. */
+import { isDeepStrictEqual } from 'node:util';
 import type { Command } from 'commander';
-import type { TunnelClient } from '../client/tunnel-client.ts';
-import { checkServerListenerOptions } from '../server/server-listener-options.ts';
-import { checkServerPoolOptions } from '../server/server-pool-options.ts';
-import type { TunnelServer } from '../server/tunnel-server.ts';
-import { ConfigError, InvalidOptionError, reasonOf } from '../shared/errors.ts';
-import { visitorRules } from '../shared/tunnel/visitor-rules.ts';
+import { ConfigError, reasonOf } from '../shared/errors.ts';
+import { type Flag, nameOf, valueOf } from './flag.ts';
 import type { Logger } from './logging.ts';
-import { explain } from './option-errors.ts';
-import type { ClientSettings, ServerSettings } from './settings.ts';
-
-/** The settings of a command, read anew. */
-export interface Again<S> {
-  read(): Promise<S>;
-  /** What is wrong, in the words of the flags. */
-  explain(error: unknown): string;
-}
-
-export function again<S>(command: Command, read: (command: Command) => Promise<S>): Again<S> {
-  return {
-    read: () => read(command),
-    explain: (error) => (error instanceof InvalidOptionError ? explain(error, command) : reasonOf(error)),
-  };
-}
+import type { Changed } from './plan-diff.ts';
 
 /** Reads the settings and applies them, one time after the other; says how it went, and resolves with what was wrong. */
 export type Reload = () => Promise<string | undefined>;
 
-export function reloader<S extends { readonly warnings: readonly string[] }>(
-  again: Again<S>,
-  apply: (settings: S) => Promise<void>,
-  log: Logger,
-): Reload {
+/**
+ * @param apply reads and changes everything, or throws and has changed nothing; returns what to say of the tunnels
+ * @param level of the line that says that it went well
+ */
+export function reloader(apply: () => Promise<Changed>, log: Logger, level: 'info' | 'debug' = 'info'): Reload {
   let last: Promise<unknown> = Promise.resolve();
   const reload = async (): Promise<string | undefined> => {
     try {
-      const settings = await again.read();
-      await apply(settings);
-      for (const warning of settings.warnings) log.warn(warning);
-      log.info('reloaded: files are read again');
+      const { added, changed, removed } = await apply();
+      const changes = Object.entries({ added, changed, removed }).filter(([, names]) => names.length > 0);
+      log[level](Object.fromEntries(changes), 'reloaded: files are read again');
       return undefined;
     } catch (error) {
-      const problem = again.explain(error);
+      const problem = reasonOf(error);
       log.error(`reload: nothing has changed: ${problem}`);
       return problem;
     }
@@ -62,29 +43,16 @@ export function onDemand(reload: Reload): () => Promise<{ readonly reloaded: tru
   };
 }
 
-/** Takes what files hold: certificate, authorities, tokens, allow list, rules for visitors. */
-export async function renewServer(server: TunnelServer, { pool, tunnel }: ServerSettings): Promise<void> {
-  // All of it first: the certificate is checked as it is taken, and the rest must not fail behind it.
-  checkServerListenerOptions(checkServerPoolOptions(pool).own, true);
-  visitorRules(tunnel.visitors ?? {});
-  const { mode, cert, key, clientCa } = pool.tls ?? { mode: 1 };
-  if (mode !== 0) await server.pool.setTls(stated({ cert, key, clientCa }));
-  await server.pool.setTokens(pool.token);
-  server.pool.setAllow(pool.allow ?? []);
-  server.setVisitorRules(tunnel.visitors ?? {});
-}
-
-/** The same: certificate, authorities, token, rules for visitors. */
-export async function renewClient(client: TunnelClient, { pool, tunnel }: ClientSettings): Promise<void> {
-  visitorRules(tunnel.visitors ?? {});
-  if (pool.token !== undefined) client.servers.checkToken(pool.token);
-  const { mode, ca, cert, key } = pool.tls ?? { mode: 1 };
-  if (mode !== 0) client.servers.setTls(stated({ ca, cert, key }));
-  if (pool.token !== undefined) await client.servers.setToken(pool.token);
-  client.setVisitorRules(tunnel.visitors ?? {});
-}
-
-/** Without what is undefined. */
-function stated<T extends object>(values: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
-  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as never;
+/**
+ * @param flags whose values stay
+ * @param given whose values may be others, but neither come nor go
+ * @throws ConfigError for a change that only a restart can make
+ */
+export function checkLasting(flags: readonly Flag[], given: readonly Flag[], before: Command, after: Command): void {
+  const differs = (flag: Flag): boolean => !isDeepStrictEqual(valueOf(flag, before), valueOf(flag, after));
+  const comesOrGoes = (flag: Flag): boolean =>
+    (valueOf(flag, before) === undefined) !== (valueOf(flag, after) === undefined);
+  const flag = flags.find(differs) ?? given.find(comesOrGoes);
+  if (flag === undefined) return;
+  throw new ConfigError(`${nameOf(flag, after)}: cannot change while the command runs; restart it for that`);
 }

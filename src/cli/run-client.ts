@@ -1,53 +1,78 @@
-import { DEFAULT_TUNNEL } from '../client/client-pool-options.ts';
-import { TunnelClient } from '../client/tunnel-client.ts';
+import type { TunnelClient } from '../client/tunnel-client.ts';
 import { formatAddress } from '../shared/net/address.ts';
 import type { Admin } from './admin/admin.ts';
 import { keepFreedMemory } from './allocator.ts';
+import { clientWays } from './client-tunnels.ts';
+import { lastingFlags } from './command-flags.ts';
 import { ExitCode } from './exit-codes.ts';
-import { makeLogger } from './logging.ts';
-import { untilGivenUp } from './giving-up.ts';
-import { logClient } from './pool-log.ts';
-import { type Again, onDemand, reloader, renewClient } from './reload.ts';
-import type { ClientSettings } from './settings.ts';
+import { checkFree } from './free-address.ts';
+import { GivingUp } from './giving-up.ts';
+import { type Logger, makeLogger } from './logging.ts';
+import type { ClientPlan } from './plan.ts';
+import { checkLasting, onDemand, reloader } from './reload.ts';
+import { RunningTunnels } from './running-tunnels.ts';
 import { untilStopped } from './signals.ts';
 import { serviceManager } from './systemd.ts';
 
-/** `poold client`: runs until it is told to end, or gives up. */
-export async function runClient(
-  settings: ClientSettings,
-  again: Again<ClientSettings>,
-  admin?: Admin,
-): Promise<ExitCode> {
+/**
+ * `poold client`: runs until it is told to end, or gives up.
+ *
+ * @param again reads the plan anew
+ */
+export async function runClient(first: ClientPlan, again: () => Promise<ClientPlan>, admin?: Admin): Promise<ExitCode> {
   keepFreedMemory();
-  const client = new TunnelClient({ pool: settings.pool, ...settings.tunnel });
-  const log = await makeLogger(settings, admin?.notes.hear);
-  for (const warning of settings.warnings) log.warn(warning);
-  logClient(client, log);
-  admin?.watchClient(settings.pool.tunnel ?? DEFAULT_TUNNEL, client);
-  const givenUp = untilGivenUp(client.servers, settings, log);
+  let plan = first;
+  const log = await makeLogger(plan.settings, admin?.notes.hear);
+  for (const warning of plan.warnings) log.warn(warning);
+  const logOf = (tunnel: string) => (first.fromFile ? log.child({ tunnel }) : log);
+  const givingUp = new GivingUp(plan.settings);
+  const tunnels = new RunningTunnels(clientWays({ logOf, admin, givingUp }), log);
   const service = serviceManager(log);
-  const reload = reloader(again, (renewed) => renewClient(client, renewed), log);
+  const reload = reloader(async () => {
+    const next = await again();
+    checkLasting(lastingFlags('client'), [], plan.command, next.command);
+    const change = tunnels.prepare(next.tunnels);
+    try {
+      await checkFree(change.diff.entrances);
+    } catch (error) {
+      tunnels.discard(change);
+      throw error;
+    }
+    for (const warning of next.warnings) log.warn(warning);
+    plan = next;
+    return tunnels.commit(change, next.settings.gracePeriodMs);
+  }, log);
   if (admin !== undefined) admin.reload = onDemand(reload);
   // Heard from the first moment on: a service manager may change its mind during the start.
   const stopped = untilStopped({
     async stop(signal) {
       service.stopping();
-      log.info({ signal, visits: client.visits }, 'ending: no new visits');
-      await client.close({ graceMs: settings.gracePeriodMs });
-      log.info({ datagrams: client.datagramStats() }, 'ended');
+      log.info({ signal, visits: tunnels.visits }, 'ending: no new visits');
+      await tunnels.close(plan.settings.gracePeriodMs);
+      log.info({ datagrams: tunnels.datagrams }, 'ended');
     },
     reload: () => void reload(),
   });
-  await admin?.start(log);
-  await client.start();
-  // Not ready: stopped while it started.
-  if (client.servers.ready) {
-    const servers = client.servers.entries.map(({ server }) => server);
-    log.info({ servers, local: client.address && formatAddress(client.address) }, 'dialling');
-    service.ready(`dialling ${servers.join(', ')}`);
+  try {
+    await admin?.start(log);
+    await tunnels.commit(tunnels.prepare(plan.tunnels), 0);
+  } catch (error) {
+    tunnels.destroy();
+    throw error;
   }
-  const code = await Promise.race([givenUp, stopped.then(() => ExitCode.clean)]);
+  const all = [...tunnels.tunnels].flatMap(([name, tunnel]) => sayDialling(tunnel, logOf(name)));
+  // None: stopped while it started.
+  if (all.length > 0) service.ready(`dialling ${[...new Set(all)].join(', ')}`);
+  const code = await Promise.race([givingUp.code, stopped.then(() => ExitCode.clean)]);
   service.close();
-  if (code !== ExitCode.clean) client.servers.destroy();
+  if (code !== ExitCode.clean) tunnels.destroy();
   return code;
+}
+
+/** Returns the servers that it dials. */
+function sayDialling({ servers: { ready, entries }, address }: TunnelClient, log: Logger): string[] {
+  if (!ready) return [];
+  const servers = entries.map(({ server }) => server);
+  log.info({ servers, local: address && formatAddress(address) }, 'dialling');
+  return servers;
 }

@@ -1,50 +1,79 @@
-import { ServerPool } from '../server/server-pool.ts';
-import { TunnelServer } from '../server/tunnel-server.ts';
+import { ServerListener } from '../server/server-listener.ts';
 import { formatAddress } from '../shared/net/address.ts';
 import type { Admin } from './admin/admin.ts';
 import { keepFreedMemory } from './allocator.ts';
+import { lastingFlags, REREAD } from './command-flags.ts';
 import { ExitCode } from './exit-codes.ts';
+import { checkFree } from './free-address.ts';
 import { makeLogger } from './logging.ts';
-import { logServer } from './pool-log.ts';
-import { type Again, onDemand, reloader, renewServer } from './reload.ts';
-import type { ServerSettings } from './settings.ts';
+import { explained, inWordsOf, type ServerPlan } from './plan.ts';
+import { logListener } from './pool-log.ts';
+import { checkLasting, onDemand, reloader } from './reload.ts';
+import { RunningTunnels } from './running-tunnels.ts';
+import { checkListener, renewListener, serverWays } from './server-tunnels.ts';
 import { untilStopped } from './signals.ts';
 import { serviceManager } from './systemd.ts';
 
-/** `poold server`: runs until it is told to end. */
-export async function runServer(
-  settings: ServerSettings,
-  again: Again<ServerSettings>,
-  admin?: Admin,
-): Promise<ExitCode> {
+/**
+ * `poold server`: runs until it is told to end.
+ *
+ * @param again reads the plan anew
+ */
+export async function runServer(first: ServerPlan, again: () => Promise<ServerPlan>, admin?: Admin): Promise<ExitCode> {
   keepFreedMemory();
-  const server = new TunnelServer({ pool: new ServerPool(settings.pool), ...settings.tunnel });
-  const log = await makeLogger(settings, admin?.notes.hear);
-  for (const warning of settings.warnings) log.warn(warning);
-  logServer(server, log);
-  admin?.watchServer(server.pool.tunnel, server);
+  let plan = first;
+  const listener = explained(plan.command, () => new ServerListener(plan.settings.listener));
+  const log = await makeLogger(plan.settings, admin?.notes.hear);
+  for (const warning of plan.warnings) log.warn(warning);
+  logListener(listener, log);
+  admin?.watchListener(listener);
+  const logOf = (tunnel: string) => (first.fromFile ? log.child({ tunnel }) : log);
+  const tunnels = new RunningTunnels(serverWays({ listener, logOf, admin }), log);
   const service = serviceManager(log);
-  const reload = reloader(again, (renewed) => renewServer(server, renewed), log);
+  const reload = reloader(async () => {
+    const next = await again();
+    checkLasting(lastingFlags('server'), REREAD, plan.command, next.command);
+    checkListener(next);
+    const change = tunnels.prepare(next.tunnels);
+    try {
+      await checkFree(change.diff.entrances);
+      await renewListener(listener, next.settings, next.command);
+    } catch (error) {
+      tunnels.discard(change);
+      throw error;
+    }
+    for (const warning of next.warnings) log.warn(warning);
+    plan = next;
+    return tunnels.commit(change, next.settings.gracePeriodMs);
+  }, log);
   if (admin !== undefined) admin.reload = onDemand(reload);
   // Heard from the first moment on: a service manager may change its mind during the start.
   const stopped = untilStopped({
     async stop(signal) {
       service.stopping();
-      log.info({ signal, visits: server.visits }, 'ending: no new visitors');
-      await server.close({ graceMs: settings.gracePeriodMs });
-      log.info({ datagrams: server.datagramStats() }, 'ended');
+      log.info({ signal, visits: tunnels.visits }, 'ending: no new visitors');
+      await Promise.all([listener.close(), tunnels.close(plan.settings.gracePeriodMs)]);
+      log.info({ datagrams: tunnels.datagrams }, 'ended');
     },
     reload: () => void reload(),
   });
-  await admin?.start(log);
-  await server.start();
-  const { address: listen, fingerprint } = server.pool;
-  const { address: visitors } = server;
+  try {
+    await admin?.start(log);
+    await tunnels.commit(tunnels.prepare(plan.tunnels), 0);
+    await listener.start();
+  } catch (error) {
+    tunnels.destroy();
+    void listener.close();
+    throw inWordsOf(plan.command, error);
+  }
+  const { address, fingerprint } = listener;
   // Not there when it was stopped while it started.
-  if (listen !== undefined) {
-    const addresses = { listen: formatAddress(listen), public: visitors && formatAddress(visitors) };
-    log.info({ ...addresses, tls: settings.pool.tls?.mode, fingerprint }, 'listening');
-    service.ready(`listening on ${addresses.listen}`);
+  if (address !== undefined) {
+    const listen = formatAddress(address);
+    const visitors = [...tunnels.tunnels.values()].flatMap((tunnel) => tunnel.address ?? []).map(formatAddress);
+    const addresses = { listen, public: first.fromFile ? visitors : visitors[0] };
+    log.info({ ...addresses, tls: plan.settings.listener.tls?.mode, fingerprint }, 'listening');
+    service.ready(`listening on ${listen}`);
   }
   await stopped;
   service.close();

@@ -1,29 +1,29 @@
 /** From flags and environment to the library's options. Knows files and secrets; prints nothing. */
-import { readFileSync, statSync } from 'node:fs';
 import type { Command } from 'commander';
-import type { ClientPoolOptions } from '../client/client-pool-options.ts';
 import type { TunnelClientOptions } from '../client/tunnel-client.ts';
+import type { ServerListenerOptions } from '../server/server-listener-options.ts';
 import type { ServerPoolOptions } from '../server/server-pool-options.ts';
 import type { TunnelServerOptions } from '../server/tunnel-server.ts';
 import { ConfigError, reasonOf } from '../shared/errors.ts';
 import { fileMaterial } from '../shared/tls/material.ts';
 import type { TlsUse } from '../shared/tls/pem.ts';
 import { DATAGRAM_FLAGS } from './datagram-flags.ts';
-import { type Flag, isTyped, nameOf, valueOf } from './flag.ts';
+import { type Flag, nameOf, valueOf } from './flag.ts';
 import {
   CLIENT_POOL_FLAGS,
   CLIENT_TLS_FLAGS,
-  COMMON_FLAGS,
+  LISTENER_FLAGS,
   PATIENCE_FLAGS,
   SERVER_POOL_FLAGS,
   SERVER_TLS_FLAGS,
-  TOKEN,
   TUNNEL_CLIENT_FLAGS,
   TUNNEL_SERVER_FLAGS,
   WORKERS,
 } from './flags.ts';
 import { flowOf } from './flow.ts';
 import type { Patience } from './giving-up.ts';
+import { readText } from './read-text.ts';
+import { passwordWarning, readTokens } from './secrets.ts';
 import { TARGETS_FLAGS } from './target-flags.ts';
 import { VISITORS_FLAGS } from './visitor-flags.ts';
 import { canSharePort } from './workers/shared-port.ts';
@@ -33,34 +33,44 @@ interface CommonSettings {
   readonly gracePeriodMs: number;
   readonly logLevel: string;
   readonly logFormat: 'pretty' | 'json' | undefined;
-  /** Whether a secret, the token or a proxy's password, stands on the command line, where others may see it. */
-  readonly secretOnCommandLine: boolean;
-  /** What the operator should hear about the settings. */
+}
+
+/** What the operator should hear about the settings. */
+interface Warned {
   readonly warnings: readonly string[];
 }
 
-export interface ServerSettings extends CommonSettings {
+/** What a server's tunnels share. */
+export interface ServerSettings extends CommonSettings, Warned {
   /** Processes that serve. */
   readonly workers: number;
-  readonly pool: ServerPoolOptions<true>;
+  readonly listener: ServerListenerOptions;
+}
+
+/** One tunnel of a server. */
+export interface ServerTunnel {
+  readonly pool: Omit<ServerPoolOptions<true>, Exclude<keyof ServerListenerOptions, 'keepAliveMs'> | 'listener'>;
   readonly tunnel: Omit<TunnelServerOptions, 'pool'>;
 }
 
-export interface ClientSettings extends CommonSettings, Patience {
+/** What a client's tunnels share. */
+export interface ClientSettings extends CommonSettings, Patience {}
+
+/** One tunnel of a client. */
+export interface ClientTunnel extends Warned {
   readonly pool: TunnelClientOptions['pool'];
   readonly tunnel: Omit<TunnelClientOptions, 'pool'>;
 }
 
 type Values = Record<string, unknown>;
 
-/** @throws ConfigError for a file that cannot be used */
+/** @throws ConfigError for a file that cannot be used, and when nothing says where clients connect */
 export async function serverSettings(command: Command): Promise<ServerSettings> {
-  const { tokens, ...common } = commonSettings(command);
+  const { tokens, warnings } = readTokens(command);
   const tls = pick(command, SERVER_TLS_FLAGS);
-  const flow = flowOf(command);
-  const pool = {
-    ...pick(command, SERVER_POOL_FLAGS),
-    opener: flow === 'forward' ? 'client' : 'server',
+  wants(SERVER_POOL_FLAGS.listen, command, 'it says where clients connect');
+  const listener = {
+    ...pick(command, LISTENER_FLAGS),
     tls: {
       mode: 1,
       ...tls,
@@ -68,38 +78,61 @@ export async function serverSettings(command: Command): Promise<ServerSettings> 
       ...readAuthorities(tls, 'clientCa', SERVER_TLS_FLAGS.clientCa, command),
     },
     ...(tokens === undefined ? {} : { token: tokens }),
-  } as unknown as ServerPoolOptions<true>;
-  const tunnel = tunnelValues(command, TUNNEL_SERVER_FLAGS, pool) as unknown as ServerSettings['tunnel'];
+  } as unknown as ServerListenerOptions;
   const workers = (valueOf(WORKERS, command) as number | undefined) ?? 1;
-  if (workers > 1) checkSharedPort(command, tunnel);
-  return { ...common, workers, pool, tunnel, warnings: [...common.warnings, ...plainWarning(tls, tokens)] };
+  return { ...commonSettings(command), workers, listener, warnings: [...warnings, ...plainWarning(tls, tokens)] };
 }
 
-/** @throws ConfigError for a file that cannot be used */
-export async function clientSettings(command: Command): Promise<ClientSettings> {
-  const { tokens, ...common } = commonSettings(command);
-  const tls = pick(command, CLIENT_TLS_FLAGS);
-  flowOf(command);
+/** @throws ConfigError for a file that cannot be used, or a flag that has no place in this flow */
+export function serverTunnel(command: Command): ServerTunnel {
+  const flow = flowOf(command);
+  const { keepAliveMs, ...mine } = SERVER_POOL_FLAGS;
+  const listeners = Object.keys(LISTENER_FLAGS);
+  const own = Object.entries(mine).filter(([option]) => option !== 'token' && !listeners.includes(option));
   const pool = {
-    ...pick(command, CLIENT_POOL_FLAGS),
-    tls: {
-      mode: 1,
-      ...tls,
-      ...(await readMaterial(tls, command, 'client')),
-      ...readAuthorities(tls, 'ca', CLIENT_TLS_FLAGS.ca, command),
-    },
-    ...(tokens === undefined ? {} : { token: tokens[0] }),
-  } as unknown as ClientPoolOptions<true>;
-  const tunnel = tunnelValues(command, TUNNEL_CLIENT_FLAGS, pool) as unknown as ClientSettings['tunnel'];
+    ...pick(command, { keepAliveMs, ...Object.fromEntries(own) }),
+    opener: flow === 'forward' ? 'client' : 'server',
+  } as unknown as ServerTunnel['pool'];
+  const tunnel = tunnelValues(command, TUNNEL_SERVER_FLAGS, pool) as unknown as ServerTunnel['tunnel'];
+  const workers = (valueOf(WORKERS, command) as number | undefined) ?? 1;
+  if (workers > 1) checkSharedPort(command, tunnel);
+  return { pool, tunnel };
+}
+
+export function clientSettings(command: Command): ClientSettings {
   const patience = {
     exitOnReject: false,
     exitOnLoss: false,
     maxRetryCount: undefined,
     ...pick(command, PATIENCE_FLAGS),
   };
-  const secretOnCommandLine = common.secretOnCommandLine || isPasswordTyped(command);
-  const warnings = [...common.warnings, ...plainWarning(tls, tokens), ...passwordWarning(command)];
-  return { ...common, ...patience, pool, tunnel, secretOnCommandLine, warnings };
+  return { ...commonSettings(command), ...patience };
+}
+
+/** @throws ConfigError for a file that cannot be used, a flag that has no place in this flow, and when no server is named */
+export async function clientTunnel(command: Command): Promise<ClientTunnel> {
+  const { tokens, warnings } = readTokens(command);
+  const tls = pick(command, CLIENT_TLS_FLAGS);
+  flowOf(command);
+  wants(CLIENT_POOL_FLAGS.dial, command, 'it names the poold server');
+  const pool = {
+    ...pick(command, { ...CLIENT_POOL_FLAGS, token: null }),
+    tls: {
+      mode: 1,
+      ...tls,
+      ...(await readMaterial(tls, command, 'client')),
+      ...readAuthorities(tls, 'ca', CLIENT_TLS_FLAGS.ca, command),
+    },
+    // A file of a client has no list of them.
+    ...(tokens === undefined ? {} : { token: tokens[0] }),
+  } as unknown as ClientTunnel['pool'];
+  const tunnel = tunnelValues(command, TUNNEL_CLIENT_FLAGS, pool) as unknown as ClientTunnel['tunnel'];
+  return { pool, tunnel, warnings: [...warnings, ...plainWarning(tls, tokens), ...passwordWarning(command)] };
+}
+
+/** @throws ConfigError when nothing sets a flag that must be set */
+function wants(flag: Flag, command: Command, why: string): void {
+  if (valueOf(flag, command) === undefined) throw new ConfigError(`${nameOf(flag, command)}: is missing; ${why}`);
 }
 
 /**
@@ -108,7 +141,7 @@ export async function clientSettings(command: Command): Promise<ClientSettings> 
  *
  * @throws ConfigError where there is none
  */
-function checkSharedPort(command: Command, tunnel: ServerSettings['tunnel']): void {
+function checkSharedPort(command: Command, tunnel: ServerTunnel['tunnel']): void {
   if (tunnel.protocol !== 'udp' || tunnel.public === undefined || canSharePort(tunnel.public)) return;
   throw new ConfigError(
     `${nameOf(WORKERS, command)}: several processes take datagrams at one ${nameOf(TUNNEL_SERVER_FLAGS.public, command)} ` +
@@ -160,8 +193,7 @@ function withFiles(values: readonly string[], flag: Flag, command: Command): str
   return entries;
 }
 
-function commonSettings(command: Command): CommonSettings & { tokens: string[] | undefined } {
-  const { tokens, warnings } = readTokens(command);
+function commonSettings(command: Command): CommonSettings {
   const {
     gracePeriod = 10_000,
     logLevel = 'info',
@@ -171,70 +203,10 @@ function commonSettings(command: Command): CommonSettings & { tokens: string[] |
     logLevel?: string;
     logFormat?: 'pretty' | 'json';
   }>();
-  const secretOnCommandLine = isTyped(TOKEN, command);
-  return { gracePeriodMs: gracePeriod, logLevel, logFormat, secretOnCommandLine, tokens, warnings };
+  return { gracePeriodMs: gracePeriod, logLevel, logFormat };
 }
 
-/**
- * The flag whose token counts: one on the command line wins over one in the environment.
- *
- * @throws ConfigError when two of the same rank are given
- */
-export function tokenFlag(command: Command): Flag | undefined {
-  const given = [TOKEN, COMMON_FLAGS.tokenFile].filter((flag) => valueOf(flag, command) !== undefined);
-  if (given.length < 2) return given[0];
-  const typed = given.filter((flag) => isTyped(flag, command));
-  if (typed.length === 1) return typed[0];
-  throw new ConfigError(`${given.map((flag) => nameOf(flag, command)).join(' and ')}: give one of them`);
-}
-
-function readTokens(command: Command): { tokens: string[] | undefined; warnings: string[] } {
-  const token = valueOf(TOKEN, command) as string | undefined;
-  // Also when a file is given: an empty secret is a mistake that nobody wants to find out later.
-  if (token?.trim() === '') {
-    throw new ConfigError(`${nameOf(TOKEN, command)}: is empty; leave it out, or make one with \`poold token\``);
-  }
-  const flag = tokenFlag(command);
-  if (flag === undefined) return { tokens: undefined, warnings: [] };
-  if (flag !== TOKEN) return readTokenFile(valueOf(flag, command) as string, nameOf(flag, command));
-  const hint = 'the token stands on the command line, where other users may see it; use --token-file';
-  return { tokens: [token as string], warnings: isTyped(TOKEN, command) ? [hint] : [] };
-}
-
-/** The tokens of a file, one a line. @throws ConfigError when it cannot be used */
-export function readTokenFile(path: string, name: string): { tokens: string[]; warnings: string[] } {
-  const tokens = readText(path, name)
-    .split('\n')
-    .map((line) => line.trim())
-    .filter((line) => line !== '');
-  if (tokens.length === 0) {
-    throw new ConfigError(`${name}: ${path} is empty; make a token with \`poold token > ${path}\``);
-  }
-  const shared = (statSync(path).mode & 0o077) !== 0;
-  const warning = `${path} can be read by other users; \`chmod 600 ${path}\` keeps them out`;
-  return { tokens, warnings: shared ? [warning] : [] };
-}
-
-/** Whether a proxy's user or password stands on the command line. */
-function isPasswordTyped(command: Command): boolean {
-  const { proxy } = CLIENT_POOL_FLAGS;
-  return isTyped(proxy, command) && (valueOf(proxy, command) as string).includes('@');
-}
-
-function passwordWarning(command: Command): string[] {
-  if (!isPasswordTyped(command)) return [];
-  return ["the proxy's password stands on the command line, where other users may see it; set POOLD_PROXY instead"];
-}
-
-function readText(path: string, name: string): string {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch (cause) {
-    throw new ConfigError(`${name}: ${path} cannot be read (${reasonOf(cause)})`, { cause });
-  }
-}
-
-function plainWarning(tls: Values, tokens: string[] | undefined): string[] {
+function plainWarning(tls: Values, tokens: readonly unknown[] | undefined): string[] {
   if (tls['mode'] !== 0 || tokens === undefined) return [];
   return [
     'without TLS the token keeps strangers out, but whoever can read the wire reads everything; use --tls 1 or 2',

@@ -131,12 +131,16 @@ export class ClientPool<S extends boolean = true> extends VisitPool<S> {
    * @throws InvalidOptionError naming the `tls.…` option that cannot be used; then nothing has changed
    */
   setTls(renewal: ClientTlsRenewal): void {
-    const tls = { ...this.#tls, ...renewal };
-    const settings = clientTlsSettings(tls, this.#options.host);
-    this.#tls = tls;
+    const settings = this.checkTls(renewal);
+    this.#tls = { ...this.#tls, ...renewal };
     if (this.#rules === undefined) return;
     this.#rules = { ...this.#rules, tls: settings };
     this.#loop.forgive();
+  }
+
+  /** What it would dial with. @throws InvalidOptionError naming the `tls.…` option that cannot be used @internal */
+  checkTls(renewal: ClientTlsRenewal): ReturnType<typeof clientTlsSettings> {
+    return clientTlsSettings({ ...this.#tls, ...renewal }, this.#options.host);
   }
 
   /** Dials as soon as its own backoff lets it, whatever a breaker wants: for whoever has lost its other servers. */

@@ -197,10 +197,15 @@ export class Servers extends Events<ServersEventMap> implements VisitSource, Dat
    * @throws InvalidOptionError naming the `tls.…` option that cannot be used; then nothing has changed
    */
   setTls(renewal: ClientTlsRenewal): void {
-    const tls: ClientTlsOptions = { mode: 1, ...this.#options.pool.tls, ...this.#renewed.tls, ...renewal };
-    checkClientTls(tls);
+    this.checkTls(renewal);
     for (const { pool } of this.#entries) pool.setTls(renewal);
-    this.#renewed = { ...this.#renewed, tls };
+    this.#renewed = { ...this.#renewed, tls: this.#renewedTls(renewal) };
+  }
+
+  /** Whether all servers would take it. @throws InvalidOptionError naming the `tls.…` option @internal */
+  checkTls(renewal: ClientTlsRenewal): void {
+    checkClientTls(this.#renewedTls(renewal));
+    for (const { pool } of this.#entries) pool.checkTls(renewal);
   }
 
   tryOpenVisit(visitor: VisitorInfo): Visit | undefined {
@@ -248,6 +253,10 @@ export class Servers extends Events<ServersEventMap> implements VisitSource, Dat
 
   get #tunnel(): string {
     return this.#options.pool.tunnel ?? DEFAULT_TUNNEL;
+  }
+
+  #renewedTls(renewal: ClientTlsRenewal): ClientTlsOptions {
+    return { mode: 1, ...this.#options.pool.tls, ...this.#renewed.tls, ...renewal };
   }
 
   #open(lease: Lease<Session> | undefined, visitor: VisitorInfo): Visit | undefined {

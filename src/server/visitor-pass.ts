@@ -9,7 +9,7 @@ import { ProtocolError } from '../shared/errors.ts';
 import { listenOptions, SOCKET_OPTIONS } from '../shared/net/socket-options.ts';
 import { Relay, type RelayEnd } from '../shared/relay/relay.ts';
 import type { StallWatch } from '../shared/relay/stall-watch.ts';
-import { isAddress, readJson } from '../shared/wire/fields.ts';
+import { isAddress, isName, readJson } from '../shared/wire/fields.ts';
 import type { VisitorInfo } from '../shared/tunnel/visit-pool.ts';
 import { SocketVisit } from './socket-visit.ts';
 
@@ -17,7 +17,7 @@ import { SocketVisit } from './socket-visit.ts';
 const SECRET_BYTES = 16;
 const LENGTH_BYTES = 2;
 
-/** The longest JSON: two addresses. */
+/** The longest JSON: two addresses, and a tunnel's name. */
 const MAX_JSON_BYTES = 512;
 
 /** The answer. */
@@ -30,8 +30,13 @@ const LOOPBACK = '127.0.0.1';
 
 function ignore(): void {}
 
+/** A visitor of another process, and whose it is. */
+export interface PassedVisitor extends VisitorInfo {
+  readonly tunnel: string;
+}
+
 /** Takes a visitor of another process, or returns false and leaves it there. */
-export type TakeVisitor = (socket: Socket, visitor: VisitorInfo) => boolean;
+export type TakeVisitor = (socket: Socket, visitor: PassedVisitor) => boolean;
 
 /** Where visitors of the other processes come in. */
 export class PassListener {
@@ -86,7 +91,7 @@ export class PassListener {
     socket.on('readable', read).on('error', ignore).on('close', done);
   }
 
-  #answer(socket: Socket, visitor: VisitorInfo): void {
+  #answer(socket: Socket, visitor: PassedVisitor): void {
     // First the answer: what the target says comes behind it.
     socket.cork();
     socket.write(TAKEN);
@@ -108,16 +113,17 @@ export class PassListener {
 }
 
 /** @throws ProtocolError */
-function visitorIn(json: Buffer): VisitorInfo {
-  const { remote, local } = readJson(json, 'PASS') as Record<string, unknown>;
+function visitorIn(json: Buffer): PassedVisitor {
+  const { tunnel, remote, local } = readJson(json, 'PASS') as Record<string, unknown>;
+  if (!isName(tunnel)) throw new ProtocolError('PASS: the tunnel has no name');
   if (!isAddress(remote) || !isAddress(local)) throw new ProtocolError('PASS: the addresses are none');
-  return { remote, local };
+  return { tunnel, remote, local };
 }
 
 /** A visitor on its way to another process. */
 export interface Pass {
   readonly socket: Socket;
-  readonly visitor: VisitorInfo;
+  readonly visitor: PassedVisitor;
   /** The port of the other process's {@link PassListener}, and the secret. */
   readonly port: number;
   readonly secret: Buffer;

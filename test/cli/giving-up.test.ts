@@ -1,5 +1,5 @@
 import test from 'ava';
-import { type Patience, untilGivenUp } from '../../src/cli/giving-up.ts';
+import { GivingUp, type Patience } from '../../src/cli/giving-up.ts';
 import { Servers, type ServersOptions } from '../../src/client/servers.ts';
 import { DialError, type PooldError, RejectedError } from '../../src/shared/errors.ts';
 import { manualClock } from '../helpers/clock.ts';
@@ -20,7 +20,9 @@ function watched(servers: readonly string[], patience: Partial<Patience>, more: 
   });
   const rules = { exitOnReject: false, exitOnLoss: false, maxRetryCount: undefined, ...patience };
   let code: number | undefined;
-  void untilGivenUp(all, rules, log).then((given) => (code = given));
+  const givingUp = new GivingUp(rules);
+  givingUp.watch(all, log);
+  void givingUp.code.then((given) => (code = given));
   return {
     servers: all,
     time,
@@ -86,4 +88,38 @@ test('lookups that fail are retries, while no name has a server', async (t) => {
   t.deepEqual(lines, []);
   t.regex(both.lines[0] ?? '', /^error given up after 2 retries: dns:\w+\.test:1: SERVFAIL/);
   both.servers.destroy();
+});
+
+test('a client of several tunnels goes on while one of them has hope', async (t) => {
+  const { log, lines } = logLines();
+  const patience = { exitOnReject: false, exitOnLoss: false, maxRetryCount: undefined };
+  const pool = { tls: { mode: 0 }, token: TOKEN } as const;
+  const [web, db] = ['127.0.0.1:1', '127.0.0.1:2'].map(
+    (server) => new Servers({ servers: [server], strategy: 'failover', pool, clock: manualClock().clock }),
+  );
+  const givingUp = new GivingUp(patience);
+  let code: number | undefined;
+  void givingUp.code.then((given) => (code = given));
+  const leave = [web, db].map((servers) => givingUp.watch(servers as Servers, log));
+  const refuse = (servers: Servers | undefined): void => {
+    const one = servers?.entries[0]?.pool;
+    const error = new RejectedError('tunnel', 'there is no such tunnel');
+    one?.emit('dialFailed', { pool: one.name, stage: 'greeting', error, attempt: 1, retryInMs: 1 });
+  };
+  const given = async (): Promise<number | undefined> => {
+    await Promise.resolve();
+    return code;
+  };
+  refuse(web);
+  refuse(web);
+  t.deepEqual(lines, ['error the server refuses this client: there is no such tunnel'], 'said once');
+  t.is(await given(), undefined);
+  // As after a reload: one that is left is not asked any more.
+  leave[0]?.();
+  refuse(web);
+  t.is(await given(), undefined);
+  refuse(db);
+  t.is(await given(), 3);
+  web?.destroy();
+  db?.destroy();
 });

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -89,6 +89,35 @@ test('so do those of a private pair with certificates', commandsWork, {
   server: certServer,
   client: certClient,
   curl,
+});
+
+test('the pair of files is the one in the README, and makes its tunnels', async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), 'poold-readme-'));
+  t.teardown(() => rm(folder, { recursive: true }));
+  const [check = '', serve = '', dial = ''] = (commands.find((code) => code.includes('-c examples')) ?? '').split('\n');
+  await using target = await startTarget(echo);
+  const free = new Map([['3000', target.port]]);
+  await mkdir(join(folder, 'examples'));
+  for (const side of ['server', 'client']) {
+    const file = readFileSync(join(root, 'examples', `${side}.yaml`), 'utf8');
+    if (side === 'server') t.true(file.endsWith(blocks('yaml')[0] ?? 'none'));
+    for (const [, port = ''] of file.matchAll(/127\.0\.0\.1:(\d+)/g)) {
+      if (!free.has(port)) free.set(port, await freePort());
+    }
+    const moved = file.replaceAll(/(?<=127\.0\.0\.1:)\d+/g, (port) => String(free.get(port)));
+    await writeFile(join(folder, 'examples', `${side}.yaml`), moved);
+  }
+  await writeFile(join(folder, 'token.txt'), 'a token that is long enough', { mode: 0o600 });
+  const run = (command: string) =>
+    startChild('bash', ['-c', `exec ${command.replace('bin/poold.js', join(root, 'bin/poold.js'))}`], { cwd: folder });
+  await using checked = run(check);
+  t.is(await checked.ended(), 0, checked.output);
+  await using server = run(serve);
+  await server.printed(/listening/);
+  await using client = run(dial);
+  await client.printed(/(?:"warm"[^]*){3}/);
+  const visitor = connect({ port: free.get('8080') as number, host: '127.0.0.1', allowHalfOpen: true });
+  t.is(await ask(visitor, 'hello'), 'hello');
 });
 
 test('the README begins as newcomers need it', (t) => {

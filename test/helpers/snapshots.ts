@@ -30,7 +30,6 @@ export function snapshotOf({
     visits: { on: 1, opened, closed: {}, refused: {} },
     bytes: { received, sent },
     dials: { made: 0, failed: {} },
-    handshakesFailed: {},
     errors: 0,
     times: { wait: { boundsMs: [1, 10], counts: waits, sumMs: 0 }, dial: none, visit: none },
     peers: [],

@@ -27,7 +27,7 @@ async function startPassing(t: ExecutionContext, serve: (socket: Socket) => void
       passOn: (socket, visitor) => {
         const onEnd = (end: string): void => void ends.push(end);
         const onFailed = (): void => empty.server.welcome(socket, visitor);
-        passVisitor({ ...rules, socket, visitor, port, onFailed, onEnd });
+        passVisitor({ ...rules, socket, visitor: { tunnel: 'web', ...visitor }, port, onFailed, onEnd });
         return true;
       },
     },
@@ -89,7 +89,7 @@ test('a visitor who leaves on the way to the other process is over', async (t) =
   const leaving = connect({ port: (listener.address() as AddressInfo).port, host: '127.0.0.1' });
   const [socket] = await accepted;
   const end = new Promise((onEnd) => {
-    const visitor = { remote: '127.0.0.1:1', local: '127.0.0.1:2' };
+    const visitor = { tunnel: 'web', remote: '127.0.0.1:1', local: '127.0.0.1:2' };
     passVisitor({ ...rules, socket, visitor, port, onFailed: () => t.fail('failed'), onEnd });
     socket.destroy();
   });

@@ -1,6 +1,7 @@
 /** The admin address as a command has it: made before its tunnels, started with them, closed when the command ends. */
 import { performance } from 'node:perf_hooks';
 import type { TunnelClient } from '../../client/tunnel-client.ts';
+import type { ServerListener } from '../../server/server-listener.ts';
 import type { TunnelServer } from '../../server/tunnel-server.ts';
 import { formatAddress } from '../../shared/net/address.ts';
 import type { AdminSettings } from '../admin-flags.ts';
@@ -31,6 +32,11 @@ export class Admin {
   /** Watches a server's end. Returns how to stop that. */
   watchServer(tunnel: string, server: TunnelServer): () => void {
     return this.#source.watchServer(tunnel, server);
+  }
+
+  /** Watches where clients connect. */
+  watchListener(listener: ServerListener): void {
+    this.#source.watchListener(listener);
   }
 
   /** Watches a client's end. Returns how to stop that. */

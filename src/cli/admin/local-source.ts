@@ -1,13 +1,15 @@
 /** What one process has to tell of its tunnels. */
 import { performance } from 'node:perf_hooks';
 import type { TunnelClient } from '../../client/tunnel-client.ts';
+import type { ServerListener } from '../../server/server-listener.ts';
 import type { TunnelServer } from '../../server/tunnel-server.ts';
 import { systemClock } from '../../shared/clock.ts';
 import { LoadMeter } from '../../shared/load-meter.ts';
 import { ClientWatch } from '../../shared/telemetry/client-watch.ts';
-import { metricsText, type ProcessMetrics, ProcessWatch } from '../../shared/telemetry/metrics.ts';
+import { ListenerWatch } from '../../shared/telemetry/listener-watch.ts';
+import { metricsText, type ProcessMetrics, ProcessWatch, type Snapshots } from '../../shared/telemetry/metrics.ts';
 import { ServerWatch } from '../../shared/telemetry/server-watch.ts';
-import type { TunnelSnapshot } from '../../shared/telemetry/snapshot.ts';
+import type { ListenerSnapshot, TunnelSnapshot } from '../../shared/telemetry/snapshot.ts';
 import type { TunnelWatch } from '../../shared/telemetry/tunnel-watch.ts';
 import { packageVersion } from '../version.ts';
 import type { AdminSource } from './admin-server.ts';
@@ -21,6 +23,7 @@ export interface Part {
   /** Only when asked for. */
   readonly metrics: ProcessMetrics;
   readonly tunnels: readonly TunnelSnapshot[];
+  readonly listeners: readonly ListenerSnapshot[];
 }
 
 export class LocalSource implements AdminSource {
@@ -28,6 +31,7 @@ export class LocalSource implements AdminSource {
   readonly #name: string;
   readonly #process: ProcessWatch;
   readonly #watches = new Set<TunnelWatch>();
+  readonly #listeners: ListenerWatch[] = [];
   readonly #load = new LoadMeter(systemClock);
 
   /** @param worker which of several processes this is */
@@ -40,6 +44,11 @@ export class LocalSource implements AdminSource {
   /** Watches a server's end. Returns how to stop that. */
   watchServer(tunnel: string, server: TunnelServer): () => void {
     return this.#add(new ServerWatch(tunnel, server, systemClock));
+  }
+
+  /** Watches where clients connect. */
+  watchListener(listener: ServerListener): void {
+    this.#listeners.push(new ListenerWatch(listener));
   }
 
   /** Watches a client's end. Returns how to stop that. */
@@ -58,7 +67,7 @@ export class LocalSource implements AdminSource {
   /** The same as data for another process. */
   async part(withMetrics: boolean): Promise<Part> {
     const metrics = withMetrics ? await this.#process.metrics() : [];
-    return { process: this.#processReport(), metrics, tunnels: this.#snapshots() };
+    return { process: this.#processReport(), metrics, ...this.#snapshots() };
   }
 
   #add(watch: TunnelWatch): () => void {
@@ -69,8 +78,11 @@ export class LocalSource implements AdminSource {
     };
   }
 
-  #snapshots(): TunnelSnapshot[] {
-    return [...this.#watches].map((watch) => watch.snapshot());
+  #snapshots(): Snapshots {
+    return {
+      tunnels: [...this.#watches].map((watch) => watch.snapshot()),
+      listeners: this.#listeners.map((watch) => watch.snapshot()),
+    };
   }
 
   #processReport(): ProcessReport {
@@ -82,9 +94,9 @@ export class LocalSource implements AdminSource {
 export function makeReport(
   role: StatusReport['role'],
   processes: readonly ProcessReport[],
-  tunnels: readonly TunnelSnapshot[],
+  { tunnels, listeners }: Snapshots,
 ): StatusReport {
   const at = new Date().toISOString();
   const startedAt = new Date(performance.timeOrigin).toISOString();
-  return { version: 1, poold: POOLD, role, at, startedAt, ...readinessOf(tunnels), processes, tunnels };
+  return { version: 1, poold: POOLD, role, at, startedAt, ...readinessOf(tunnels), processes, tunnels, listeners };
 }

@@ -1,5 +1,5 @@
 /** What `/status` says: the same for the dashboard and `poold status`. Its shape is documented in docs/operations.md. */
-import type { TunnelSnapshot } from '../../shared/telemetry/snapshot.ts';
+import type { ListenerSnapshot, TunnelSnapshot } from '../../shared/telemetry/snapshot.ts';
 
 /** One of the processes that serve. */
 export interface ProcessReport {
@@ -27,6 +27,8 @@ export interface StatusReport extends Readiness {
   readonly startedAt: string;
   readonly processes: readonly ProcessReport[];
   readonly tunnels: readonly TunnelSnapshot[];
+  /** At a server: where clients connect. */
+  readonly listeners: readonly ListenerSnapshot[];
 }
 
 /** Something that an operator may want to know: a line of the log, from info level up. */

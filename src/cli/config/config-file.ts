@@ -2,7 +2,8 @@
 import { readFileSync } from 'node:fs';
 import { ConfigError, reasonOf } from '../../shared/errors.ts';
 import type { Flag } from '../flag.ts';
-import { readSection, type Section } from './section.ts';
+import { placeOf, readSection, type Section } from './section.ts';
+import { type FileToken, readTokens } from './tokens.ts';
 import { type Branch, type Place, type Problem, readTree, type Tree } from './tree.ts';
 
 export type Side = 'server' | 'client';
@@ -20,9 +21,18 @@ export interface Levels {
 export interface ConfigFile {
   readonly path: string;
   readonly side: Side;
+  /** Where `server:` or `client:` stands. */
+  readonly place: Place;
   /** What holds for the process, and for each tunnel that does not say otherwise. */
   readonly common: Section;
-  readonly tunnels: ReadonlyMap<string, Section>;
+  /** Tokens with terms; of a server. */
+  readonly tokens: { readonly place: Place; readonly all: readonly FileToken[] } | undefined;
+  readonly tunnels: ReadonlyMap<string, FileTunnel>;
+}
+
+interface FileTunnel {
+  readonly place: Place;
+  readonly section: Section;
 }
 
 /**
@@ -80,8 +90,11 @@ function readSides(tree: Tree, problems: Problem[]): { side: Side; branch: Branc
 }
 
 function readSide(path: string, side: Side, branch: Branch, levels: Levels, problems: Problem[]): ConfigFile {
-  const common = readSection(branch, [...levels.process, ...levels.shared], ['tunnels'], problems);
-  const tunnels = new Map<string, Section>();
+  const others = side === 'server' ? ['tunnels', 'tokens'] : ['tunnels'];
+  const common = readSection(branch, [...levels.process, ...levels.shared], others, problems);
+  const listed = side === 'server' ? branch.entries.get('tokens') : undefined;
+  const tokens = listed && { place: placeOf(listed), all: readTokens(listed, problems) };
+  const tunnels = new Map<string, FileTunnel>();
   const named = branch.entries.get('tunnels');
   const add = (place: Place, text: string): void => void problems.push({ line: place.line, path: place.path, text });
   if (named === undefined) add(branch, 'has no tunnels; name one at least below tunnels:');
@@ -89,8 +102,11 @@ function readSide(path: string, side: Side, branch: Branch, levels: Levels, prob
   else {
     for (const [name, tree] of named.entries) {
       if (tree.kind !== 'map') add(tree, 'wants options, one to a line');
-      else tunnels.set(name, readSection(tree, [...levels.own, ...levels.shared], [], problems));
+      else {
+        const section = readSection(tree, [...levels.own, ...levels.shared], [], problems);
+        tunnels.set(name, { place: placeOf(tree), section });
+      }
     }
   }
-  return { path, side, common, tunnels };
+  return { path, side, place: placeOf(branch), common, tokens, tunnels };
 }

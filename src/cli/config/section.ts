@@ -45,7 +45,8 @@ export function readSection(
   return section;
 }
 
-function placeOf({ line, path }: Tree): Place {
+/** Where it stands, alone. */
+export function placeOf({ line, path }: Tree): Place {
   return { line, path };
 }
 

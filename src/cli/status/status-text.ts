@@ -1,6 +1,6 @@
 /** A status report as a table for a terminal. Pure: text in, text out. */
 import { between, quantile } from '../../shared/telemetry/histogram.ts';
-import type { PeerSnapshot, TunnelSnapshot } from '../../shared/telemetry/snapshot.ts';
+import type { ListenerSnapshot, PeerSnapshot, TunnelSnapshot } from '../../shared/telemetry/snapshot.ts';
 import type { StatusReport } from '../admin/report.ts';
 import { bytesText, msText, numberText, spanText } from '../admin/format.ts';
 
@@ -16,7 +16,7 @@ export function statusText(report: StatusReport, before: StatusReport | undefine
     const then = before?.tunnels.find((one) => one.tunnel === tunnel.tunnel && one.side === tunnel.side);
     return tunnelText(tunnel, seconds > 0 ? then : undefined, seconds, at);
   });
-  return [head, ready, ...tunnels].join('\n') + '\n';
+  return [head, ready, ...report.listeners.map(listenerText), ...tunnels].join('\n') + '\n';
 }
 
 function tunnelText(now: TunnelSnapshot, then: TunnelSnapshot | undefined, seconds: number, at: number): string {
@@ -62,13 +62,18 @@ function tunnelText(now: TunnelSnapshot, then: TunnelSnapshot | undefined, secon
   return ['', `tunnel ${now.tunnel} (${side}'s end, ${flow})`, ...facts, ...peers, ...targets].join('\n');
 }
 
-function troubleText({ visits, dials, connections, handshakesFailed }: TunnelSnapshot): string {
+function listenerText({ listen, arriving, slowedAddresses, handshakesFailed }: ListenerSnapshot): string {
+  const failed = Object.entries(handshakesFailed).map(([code, count]) => `${code} ${numberText(count ?? 0)}`);
+  const slowed = slowedAddresses === 0 ? '' : `, ${numberText(slowedAddresses)} addresses slowed`;
+  return `clients at ${listen}: ${arriving} arriving${slowed}; turned away: ${failed.join(', ') || 'none'}`;
+}
+
+function troubleText({ visits, dials, connections }: TunnelSnapshot): string {
   const { done: _, ...broken } = visits.closed;
   const kinds: [string, Readonly<Record<string, number | undefined>>][] = [
     ['visits', broken],
     ['refused', visits.refused],
     ['dials', dials.failed],
-    ['turned away', handshakesFailed],
     ['connections', connections.closed],
   ];
   const texts = kinds.flatMap(([kind, counts]) =>

@@ -15,7 +15,8 @@ export interface Setup {
 /** The first process to a worker: where the others take visitors, as far as they have connections idle. */
 interface Peers {
   readonly type: 'peers';
-  readonly ports: readonly number[];
+  /** Their ports, by the tunnels that have connections idle there. */
+  readonly ports: Readonly<Record<string, readonly number[]>>;
 }
 
 /** The first process to a worker: end in order. */
@@ -48,17 +49,17 @@ interface Ready {
 export interface Listening {
   readonly type: 'listening';
   readonly listen: string;
-  /** In a reverse tunnel. */
-  readonly public: string | undefined;
+  /** Of the reverse tunnels. */
+  readonly public: readonly string[];
   readonly fingerprint: string | undefined;
   /** Where it takes visitors of other workers. */
   readonly passPort: number;
 }
 
-/** A worker to the first process: whether it has a connection idle, when that has changed. */
+/** A worker to the first process: which tunnels have a connection idle, when that has changed. */
 interface Idle {
   readonly type: 'idle';
-  readonly idle: boolean;
+  readonly tunnels: readonly string[];
 }
 
 /** A worker to the first process: how it is, as it was asked. */
@@ -74,7 +75,14 @@ interface Noted {
   readonly note: Note;
 }
 
-export type FromWorker = Ready | Listening | Idle | Answer | Noted;
+/** A worker to the first process: it has read its files again. */
+interface Reloaded {
+  readonly type: 'reloaded';
+  /** What was wrong, when nothing has changed. */
+  readonly problem: string | undefined;
+}
+
+export type FromWorker = Ready | Listening | Idle | Answer | Noted | Reloaded;
 
 /** The environment variable that makes a process a worker: `INDEX/COUNT`. */
 export const WORKER_VARIABLE = 'POOLD_WORKER_OF';

@@ -1,6 +1,5 @@
 import type { Socket } from 'node:net';
-import type { VisitorInfo } from '../../shared/tunnel/visit-pool.ts';
-import { passVisitor } from '../../server/visitor-pass.ts';
+import { type PassedVisitor, passVisitor } from '../../server/visitor-pass.ts';
 import { systemClock } from '../../shared/clock.ts';
 import { Crowd } from '../../shared/tunnel/crowd.ts';
 import { breakOff } from '../../shared/relay/relay.ts';
@@ -12,29 +11,28 @@ const STALL_TIMEOUT_MS = 600_000;
 /** What passing needs to know of the worker. */
 export interface PassingOptions {
   readonly secret: Buffer;
-  readonly stallTimeoutMs: number | undefined;
-  /** Where others take visitors now. */
-  readonly ports: () => readonly number[];
+  /** Where others take visitors of a tunnel now. */
+  readonly ports: (tunnel: string) => readonly number[];
   /** Takes a visitor back that nobody else took. */
-  readonly keep: (socket: Socket, visitor: VisitorInfo) => void;
+  readonly keep: (socket: Socket, visitor: PassedVisitor) => void;
 }
 
 /** Visitors that find nothing idle in this worker, and go through it to another. */
 export class Passing {
   readonly #options: PassingOptions;
-  readonly #stallWatch: StallWatch;
+  /** By their limits: tunnels may have different ones. */
+  readonly #stallWatches = new Map<number, StallWatch>();
   readonly #visitors = new Crowd<Socket>();
   #next = 0;
 
   constructor(options: PassingOptions) {
     this.#options = options;
-    this.#stallWatch = new StallWatch(systemClock, options.stallTimeoutMs ?? STALL_TIMEOUT_MS);
   }
 
   /** Hands a visitor to a worker that has a connection idle; false when none has. */
-  passOn(socket: Socket, visitor: VisitorInfo): boolean {
+  passOn(socket: Socket, visitor: PassedVisitor, stallTimeoutMs = STALL_TIMEOUT_MS): boolean {
     const { secret, ports, keep } = this.#options;
-    const open = ports();
+    const open = ports(visitor.tunnel);
     // In turn: how many each has is not known.
     const port = open[this.#next++ % open.length];
     if (port === undefined) return false;
@@ -44,7 +42,7 @@ export class Passing {
       left();
       keep(socket, visitor);
     };
-    const rules = { secret, stallWatch: this.#stallWatch, clock: systemClock };
+    const rules = { secret, stallWatch: this.#stallWatch(stallTimeoutMs), clock: systemClock };
     passVisitor({ ...rules, socket, visitor, port, onFailed, onEnd: left });
     return true;
   }
@@ -53,5 +51,13 @@ export class Passing {
   async close(graceMs: number): Promise<void> {
     await this.#visitors.empty(systemClock, graceMs);
     for (const socket of this.#visitors.all()) breakOff(socket);
+  }
+
+  #stallWatch(timeoutMs: number): StallWatch {
+    const known = this.#stallWatches.get(timeoutMs);
+    if (known !== undefined) return known;
+    const made = new StallWatch(systemClock, timeoutMs);
+    this.#stallWatches.set(timeoutMs, made);
+    return made;
   }
 }

@@ -7,10 +7,10 @@ export class PrimaryLink {
   readonly setup: Promise<Setup>;
   /** Resolves when this process is to end in order. When the first one is gone, node:cluster ends it at once. */
   readonly stopped: Promise<void>;
-  /** Where other workers take visitors, those that have a connection idle. */
-  ports: readonly number[] = [];
+  /** Where other workers take visitors, by the tunnels that have a connection idle there. */
+  ports: Readonly<Record<string, readonly number[]>> = {};
   /** Reads the files again. */
-  onReload: (() => void) | undefined;
+  onReload: (() => Promise<void>) | undefined;
   /** Answers the first process when it asks how this one is. */
   onAsk: ((withMetrics: boolean) => Promise<Part>) | undefined;
 
@@ -25,7 +25,7 @@ export class PrimaryLink {
     process.on('message', (message: ToWorker) => {
       if (message.type === 'setup') setUp(message);
       else if (message.type === 'peers') this.ports = message.ports;
-      else if (message.type === 'reload') this.onReload?.();
+      else if (message.type === 'reload') void this.onReload?.();
       else if (message.type === 'ask') void this.#answer(message.round, message.withMetrics);
       else stop();
     });

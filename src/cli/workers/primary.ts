@@ -2,13 +2,19 @@
 import cluster, { type Worker } from 'node:cluster';
 import { randomBytes } from 'node:crypto';
 import { systemClock, type Timer } from '../../shared/clock.ts';
-import { reasonOf } from '../../shared/errors.ts';
+import { ConfigError, reasonOf } from '../../shared/errors.ts';
 import { Backoff } from '../../shared/resilience/backoff.ts';
 import { serverMaterial } from '../../shared/tls/material.ts';
 import type { AdminSettings } from '../admin-flags.ts';
+import { lastingFlags, REREAD } from '../command-flags.ts';
 import { ExitCode } from '../exit-codes.ts';
+import { checkFree } from '../free-address.ts';
 import { type Logger, makeLogger } from '../logging.ts';
-import type { ServerSettings } from '../settings.ts';
+import type { ServerPlan } from '../plan.ts';
+import { diffPlans } from '../plan-diff.ts';
+import { rehearseServer } from '../rehearse.ts';
+import { checkLasting, onDemand, reloader } from '../reload.ts';
+import { SERVER_TRAITS } from '../server-tunnels.ts';
 import { untilStopped } from '../signals.ts';
 import { type Service, serviceManager } from '../systemd.ts';
 import type { WorkersAdmin } from './workers-admin.ts';
@@ -33,23 +39,43 @@ interface Place {
   readonly backoff: Backoff;
   worker: Worker | undefined;
   listening: Listening | undefined;
-  idle: boolean;
+  /** The tunnels that have a connection idle there. */
+  idle: readonly string[];
   /** The peers that its worker was told of last. */
   told: string;
   restart: Timer | undefined;
+  /** Who waits for its worker to say how a reload went, in order. */
+  readonly reloads: ((problem: string | undefined) => void)[];
 }
 
-export async function runPrimary(settings: ServerSettings, adminAt?: AdminSettings): Promise<ExitCode> {
+/** @param again reads the plan anew */
+export async function runPrimary(
+  plan: ServerPlan,
+  again: () => Promise<ServerPlan>,
+  adminAt?: AdminSettings,
+): Promise<ExitCode> {
   // Imported late: without --admin nothing of it is loaded.
   const admin = adminAt && new (await import('./workers-admin.ts')).WorkersAdmin(adminAt);
-  const log = await makeLogger(settings, admin?.notes.hear);
-  for (const warning of settings.warnings) log.warn(warning);
-  const primary = new Primary(settings, log, admin);
+  const log = await makeLogger(plan.settings, admin?.notes.hear);
+  for (const warning of plan.warnings) log.warn(warning);
+  const primary = new Primary(plan, log, admin);
+  let current = plan;
+  const reload = reloader(async () => {
+    const next = await again();
+    checkLasting(lastingFlags('server'), REREAD, current.command, next.command);
+    await rehearseServer(next);
+    const diff = diffPlans(current.tunnels, next.tunnels, SERVER_TRAITS);
+    await checkFree(diff.entrances);
+    await primary.reload();
+    for (const warning of next.warnings) log.warn(warning);
+    current = next;
+    return diff;
+  }, log);
   const stopped = untilStopped({
     stop: (signal) => primary.stop(signal),
-    reload: () => void primary.reload(),
+    reload: () => void reload(),
   });
-  if (admin !== undefined) admin.reload = async () => ({ asked: primary.reload() });
+  if (admin !== undefined) admin.reload = onDemand(reload);
   try {
     await admin?.start(log);
     return await Promise.race([primary.run(), stopped.then(() => ExitCode.clean)]);
@@ -59,7 +85,7 @@ export async function runPrimary(settings: ServerSettings, adminAt?: AdminSettin
 }
 
 class Primary {
-  readonly #settings: ServerSettings;
+  readonly #plan: ServerPlan;
   readonly #log: Logger;
   readonly #service: Service;
   readonly #admin: WorkersAdmin | undefined;
@@ -71,21 +97,30 @@ class Primary {
   #telling: Timer | undefined;
   #end: (code: ExitCode) => void = () => {};
 
-  constructor(settings: ServerSettings, log: Logger, admin: WorkersAdmin | undefined) {
-    this.#settings = settings;
+  constructor(plan: ServerPlan, log: Logger, admin: WorkersAdmin | undefined) {
+    this.#plan = plan;
     this.#log = log;
     this.#service = serviceManager(log);
     this.#admin = admin;
     if (admin !== undefined) admin.ask = (round, withMetrics) => this.#ask(round, withMetrics);
-    this.#places = Array.from({ length: settings.workers }, (_, index) => {
+    this.#places = Array.from({ length: plan.settings.workers }, (_, index) => {
       const backoff = new Backoff();
-      return { index, backoff, worker: undefined, listening: undefined, idle: false, told: '', restart: undefined };
+      return {
+        index,
+        backoff,
+        worker: undefined,
+        listening: undefined,
+        idle: [],
+        told: '',
+        restart: undefined,
+        reloads: [],
+      };
     });
   }
 
   /** Resolves with the exit code when one could not start. */
   async run(): Promise<ExitCode> {
-    const { tls } = this.#settings.pool;
+    const { tls } = this.#plan.settings.listener;
     // Every worker shows the same certificate: a client may have pinned it.
     const material = tls?.mode === 1 ? await serverMaterial(tls) : undefined;
     this.#setup = { type: 'setup', material, secret: this.#secret };
@@ -110,11 +145,20 @@ class Primary {
     this.#service.close();
   }
 
-  /** Has all workers read their files again; each says in its log how it went. Returns how many. */
-  reload(): number {
-    const workers = this.#places.flatMap(({ worker }) => worker ?? []);
-    for (const worker of workers) send(worker, { type: 'reload' });
-    return workers.length;
+  /** Has all workers read their files again. @throws ConfigError saying what was wrong where one could not use them */
+  async reload(): Promise<void> {
+    const asked = this.#places.map(async ({ worker, reloads }) => {
+      if (worker === undefined) return undefined;
+      const problem = new Promise<string | undefined>((resolve) => {
+        reloads.push(resolve);
+        // One that ends is started anew, and reads them then.
+        worker.once('exit', () => resolve(undefined));
+      });
+      send(worker, { type: 'reload' });
+      return problem;
+    });
+    const problem = (await Promise.all(asked)).find((one) => one !== undefined);
+    if (problem !== undefined) throw new ConfigError(problem);
   }
 
   #fork(place: Place): void {
@@ -148,10 +192,12 @@ class Primary {
         this.#tellPeersSoon();
         return this.#announce();
       case 'idle':
-        place.idle = message.idle;
+        place.idle = message.tunnels;
         return this.#tellPeersSoon();
       case 'answer':
         return this.#admin?.take(place.index, message.round, message.part);
+      case 'reloaded':
+        return place.reloads.shift()?.(message.problem);
       case 'noted':
         return this.#admin?.notes.add(message.note);
     }
@@ -173,8 +219,9 @@ class Primary {
     if (this.#said || first === undefined || places.includes(undefined)) return;
     this.#said = true;
     const { listen, public: visitors, fingerprint } = first;
-    const { workers, pool } = this.#settings;
-    this.#log.info({ listen, public: visitors, tls: pool.tls?.mode, fingerprint, workers }, 'listening');
+    const { workers, listener } = this.#plan.settings;
+    const addresses = { listen, public: this.#plan.fromFile ? visitors : visitors[0] };
+    this.#log.info({ ...addresses, tls: listener.tls?.mode, fingerprint, workers }, 'listening');
     this.#service.ready(`listening on ${listen}`);
   }
 
@@ -187,9 +234,12 @@ class Primary {
   }
 
   #tellPeers(place: Place): void {
-    const others = this.#places.filter((other) => other !== place && other.idle);
-    const ports = others.flatMap(({ listening }) => listening?.passPort ?? []);
-    const text = ports.join();
+    const ports: Record<string, number[]> = {};
+    for (const { idle, listening } of this.#places.filter((other) => other !== place)) {
+      if (listening === undefined) continue;
+      for (const tunnel of idle) (ports[tunnel] ??= []).push(listening.passPort);
+    }
+    const text = JSON.stringify(ports);
     if (place.worker === undefined || place.listening === undefined || place.told === text) return;
     place.told = text;
     send(place.worker, { type: 'peers', ports });
@@ -200,7 +250,8 @@ class Primary {
     if (place.worker !== worker) return;
     const { index, backoff, listening } = place;
     this.#admin?.left(index);
-    Object.assign(place, { worker: undefined, listening: undefined, idle: false });
+    Object.assign(place, { worker: undefined, listening: undefined, idle: [] });
+    place.reloads.length = 0;
     if (this.#stopping) return;
     // One that never served has said why; the others would say the same.
     if (listening === undefined && !this.#said) return this.#giveUp(why);

@@ -1,23 +1,27 @@
-/** One of several processes that serve the same visitors, each with a pool of its own. */
+/** One of several processes that serve the same visitors, each with pools of its own. */
 import cluster from 'node:cluster';
-import { ServerPool } from '../../server/server-pool.ts';
+import { ServerListener } from '../../server/server-listener.ts';
+import type { ServerListenerOptions } from '../../server/server-listener-options.ts';
 import { DEFAULT_MAX_CAPACITY } from '../../server/server-pool-options.ts';
-import { TunnelServer } from '../../server/tunnel-server.ts';
+import type { TunnelServer } from '../../server/tunnel-server.ts';
 import { PassListener } from '../../server/visitor-pass.ts';
 import { systemClock } from '../../shared/clock.ts';
 import { formatAddress } from '../../shared/net/address.ts';
 import { keepFreedMemory } from '../allocator.ts';
 import { ExitCode } from '../exit-codes.ts';
 import { makeLogger } from '../logging.ts';
-import { logServer } from '../pool-log.ts';
-import { type Again, reloader, renewServer } from '../reload.ts';
-import type { ServerSettings } from '../settings.ts';
+import { explained, type ServerPlan } from '../plan.ts';
+import { logListener } from '../pool-log.ts';
+import { reloader } from '../reload.ts';
+import { RunningTunnels } from '../running-tunnels.ts';
+import { renewListener, type ServerSetup, serverWays } from '../server-tunnels.ts';
+import type { ServerTunnel } from '../settings.ts';
 import type { Setup } from './messages.ts';
 import { Passing } from './passing.ts';
 import { PrimaryLink } from './primary-link.ts';
 import { canSharePort } from './shared-port.ts';
 
-/** How often a worker looks whether it has a connection idle, ms. */
+/** How often a worker looks which tunnels have a connection idle, ms. */
 const LOOK_MS = 20;
 
 /** How long the others may take to hear that this worker takes no visitors any more, ms: a look and a round of theirs. */
@@ -25,56 +29,81 @@ const FAREWELL_MS = 100;
 
 /** @param observed whether the first process is going to ask how this one is */
 export async function runWorker(
-  settings: ServerSettings,
-  again: Again<ServerSettings>,
+  first: ServerPlan,
+  again: () => Promise<ServerPlan>,
   index: number,
   count: number,
   observed: boolean,
 ): Promise<ExitCode> {
   keepFreedMemory();
+  let plan = first;
   const link = new PrimaryLink();
   const { material, secret: hex } = await link.setup;
   const secret = Buffer.from(hex, 'hex');
-  const { stallTimeoutMs } = settings.tunnel;
   const passing = new Passing({
     secret,
-    stallTimeoutMs,
-    ports: () => link.ports,
-    keep: (socket, visitor) => server.welcome(socket, visitor),
+    ports: (tunnel) => link.ports[tunnel] ?? [],
+    // One that has gone meanwhile serves nobody.
+    keep: (socket, visitor) => {
+      const server = tunnels.tunnels.get(visitor.tunnel);
+      if (server === undefined) socket.resetAndDestroy();
+      else server.welcome(socket, visitor);
+    },
   });
-  const pool = new ServerPool(poolOptions(settings, index, count, material));
-  const visitorsAt = settings.tunnel.public;
-  const reusePort = visitorsAt !== undefined && canSharePort(visitorsAt);
-  const passOn: Passing['passOn'] = (socket, visitor) => passing.passOn(socket, visitor);
-  // Datagrams stay where the system brings them, and wait there for a connection.
-  const passes = settings.tunnel.protocol !== 'udp';
-  const server = new TunnelServer({ pool, ...settings.tunnel, reusePort, ...(passes ? { passOn } : {}) });
-  const hear = observed ? await observe(server, index, link) : undefined;
-  const log = (await makeLogger(settings, hear)).child({ worker: index });
-  logServer(server, log);
-  const reload = reloader(again, (renewed) => renewServer(server, renewed), log);
-  link.onReload = () => void reload();
+  const listener = explained(plan.command, () => new ServerListener(listenerOptions(plan, material)));
+  const observer = observed ? await observe(index, link) : undefined;
+  const log = (await makeLogger(plan.settings, observer?.hear)).child({ worker: index });
+  logListener(listener, log);
+  observer?.source.watchListener(listener);
+  const tunnels: RunningTunnels<ServerTunnel, TunnelServer> = new RunningTunnels(
+    serverWays({
+      listener,
+      logOf: (tunnel) => (first.fromFile ? log.child({ tunnel }) : log),
+      admin: observer?.source,
+      more: moreOptions(index, count, passing),
+    }),
+    log,
+  );
+  // What is wrong the first process has found out by then.
+  const reload = reloader(
+    async () => {
+      const next = await again();
+      const change = tunnels.prepare(next.tunnels);
+      try {
+        await renewListener(listener, next.settings, next.command);
+      } catch (error) {
+        tunnels.discard(change);
+        throw error;
+      }
+      plan = next;
+      return tunnels.commit(change, next.settings.gracePeriodMs);
+    },
+    log,
+    'debug',
+  );
+  link.onReload = async () => link.tell({ type: 'reloaded', problem: await reload() });
   const passed = new PassListener(secret, systemClock, (socket, visitor) => {
-    if (pool.ready) server.welcome(socket, visitor);
-    return pool.ready;
+    const server = tunnels.tunnels.get(visitor.tunnel);
+    if (server?.pool.ready === true) server.welcome(socket, visitor);
+    return server?.pool.ready === true;
   });
   let look: NodeJS.Timeout | undefined;
   try {
     const passPort = await passed.start();
-    await server.start();
-    const { address: listen, fingerprint } = pool;
-    const { address: visitors } = server;
-    if (listen !== undefined) {
-      const addresses = { listen: formatAddress(listen), public: visitors && formatAddress(visitors) };
-      link.tell({ type: 'listening', ...addresses, fingerprint, passPort });
-      look = setInterval(idleTeller(pool, link), LOOK_MS);
+    await tunnels.commit(tunnels.prepare(plan.tunnels), 0);
+    await listener.start();
+    const { address, fingerprint } = listener;
+    if (address !== undefined) {
+      const visitors = [...tunnels.tunnels.values()].flatMap((tunnel) => tunnel.address ?? []).map(formatAddress);
+      link.tell({ type: 'listening', listen: formatAddress(address), public: visitors, fingerprint, passPort });
+      look = setInterval(idleTeller(tunnels, link), LOOK_MS);
     }
     await link.stopped;
     clearInterval(look);
-    link.tell({ type: 'idle', idle: false });
-    const { gracePeriodMs: graceMs } = settings;
+    link.tell({ type: 'idle', tunnels: [] });
+    const { gracePeriodMs } = plan.settings;
     const farewell = new Promise((resolve) => systemClock.setTimeout(() => resolve(passed.close()), FAREWELL_MS));
-    await Promise.all([server.close({ graceMs }), passing.close(graceMs), farewell]);
+    await Promise.all([listener.close(), tunnels.close(gracePeriodMs), passing.close(gracePeriodMs), farewell]);
     return ExitCode.clean;
   } finally {
     clearInterval(look);
@@ -84,45 +113,54 @@ export async function runWorker(
   }
 }
 
-/** The settings of one of `count`: its share of the connections, and the certificate of all. */
-function poolOptions(
-  { pool }: ServerSettings,
-  worker: number,
-  workers: number,
-  material: Setup['material'],
-): ServerSettings['pool'] {
-  const { maxCapacity = DEFAULT_MAX_CAPACITY, tls } = pool;
-  return {
-    ...pool,
-    worker,
-    workers,
-    reusePort: pool.listen !== undefined && canSharePort(pool.listen),
-    maxCapacity: Math.ceil(maxCapacity / workers),
-    ...(material === undefined ? {} : { tls: { mode: 1, ...tls, cert: material.cert, key: material.key } }),
+/** The listener of one of several: at the port of all, with the certificate of all. */
+function listenerOptions({ settings: { listener } }: ServerPlan, material: Setup['material']): ServerListenerOptions {
+  const { listen, tls } = listener;
+  const reusePort = listen !== undefined && canSharePort(listen);
+  const shown = material === undefined ? {} : { tls: { mode: 1, ...tls, ...material } as const };
+  return { ...listener, reusePort, ...shown };
+}
+
+/** What the tunnels of one of `workers` have besides: its share of the connections, and the others to pass visitors to. */
+function moreOptions(worker: number, workers: number, passing: Passing): NonNullable<ServerSetup['more']> {
+  return (name, { pool: { maxCapacity = DEFAULT_MAX_CAPACITY }, tunnel }) => {
+    const { public: visitorsAt, protocol, stallTimeoutMs } = tunnel;
+    const reusePort = visitorsAt !== undefined && canSharePort(visitorsAt);
+    // Datagrams stay where the system brings them, and wait there for a connection.
+    const passes = visitorsAt !== undefined && protocol !== 'udp';
+    return {
+      pool: { worker, workers, maxCapacity: Math.ceil(maxCapacity / workers) },
+      tunnel: {
+        reusePort,
+        ...(passes
+          ? { passOn: (socket, visitor) => passing.passOn(socket, { tunnel: name, ...visitor }, stallTimeoutMs) }
+          : {}),
+      },
+    };
   };
 }
 
-/** Lets the first process ask how this one is. Returns what tells it of a line of the log. */
-async function observe(server: TunnelServer, index: number, link: PrimaryLink): Promise<(line: string) => void> {
+/** Lets the first process ask how this one is. */
+async function observe(index: number, link: PrimaryLink) {
   // Imported late: without --admin nothing of it is loaded.
   const [{ LocalSource }, { Notes }] = await Promise.all([
     import('../admin/local-source.ts'),
     import('../admin/notes.ts'),
   ]);
   const source = new LocalSource('server', String(index));
-  source.watchServer(server.pool.tunnel, server);
   link.onAsk = (withMetrics) => source.part(withMetrics);
   const notes = new Notes(() => systemClock.now());
   notes.onNote((note) => link.tell({ type: 'noted', note }));
-  return notes.hear;
+  return { source, hear: notes.hear };
 }
 
-/** A function that tells the first process whether a connection is idle, when that has changed. */
-function idleTeller(pool: ServerPool, link: PrimaryLink): () => void {
-  let told = false;
+/** A function that tells the first process which tunnels have a connection idle, when that has changed. */
+function idleTeller<P>(running: RunningTunnels<P, TunnelServer>, link: PrimaryLink): () => void {
+  let told = '';
   return () => {
-    const idle = pool.idle > 0;
-    if (idle !== told) link.tell({ type: 'idle', idle });
-    told = idle;
+    const idle = [...running.tunnels].filter(([, { pool }]) => pool.idle > 0).map(([name]) => name);
+    const text = idle.join();
+    if (text !== told) link.tell({ type: 'idle', tunnels: idle });
+    told = text;
   };
 }

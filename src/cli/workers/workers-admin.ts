@@ -1,8 +1,7 @@
 /** The admin address of a server with several processes: the first one serves it, and sums what the others tell. */
 import { systemClock, type Timer } from '../../shared/clock.ts';
-import { metricsText, ProcessWatch } from '../../shared/telemetry/metrics.ts';
-import type { TunnelSnapshot } from '../../shared/telemetry/snapshot.ts';
-import { sumSnapshots, totalsOf } from '../../shared/telemetry/sum.ts';
+import { metricsText, ProcessWatch, type Snapshots } from '../../shared/telemetry/metrics.ts';
+import { sumListeners, sumSnapshots, totalsOf } from '../../shared/telemetry/sum.ts';
 import { AdminServer, type AdminSource, type ReloadHook } from '../admin/admin-server.ts';
 import { announceAdmin } from '../admin/admin.ts';
 import { makeReport, type Part } from '../admin/local-source.ts';
@@ -33,7 +32,7 @@ export class WorkersAdmin implements AdminSource {
   /** What each worker has said last. */
   readonly #parts = new Map<number, Part>();
   /** The totals of those that have ended: without them a counter would go back. */
-  #past: TunnelSnapshot[] = [];
+  #past: Snapshots = { tunnels: [], listeners: [] };
   #round: Round | undefined;
   #rounds = 0;
 
@@ -66,25 +65,34 @@ export class WorkersAdmin implements AdminSource {
   left(index: number): void {
     const part = this.#parts.get(index);
     this.#parts.delete(index);
-    if (part !== undefined) this.#past = sumSnapshots([...this.#past, ...part.tunnels.map(totalsOf)]);
+    if (part !== undefined) {
+      const totals = part.listeners.map((one) => ({ ...one, arriving: 0, slowedAddresses: 0 }));
+      this.#past = {
+        tunnels: sumSnapshots([...this.#past.tunnels, ...part.tunnels.map(totalsOf)]),
+        listeners: sumListeners([...this.#past.listeners, ...totals]),
+      };
+    }
     if (this.#round !== undefined) this.#answered(this.#round, index);
   }
 
   async report(): Promise<StatusReport> {
     await this.#gather(false);
     const processes = [...this.#parts.values()].map((part) => part.process);
-    return makeReport('server', processes, this.#tunnels());
+    return makeReport('server', processes, this.#snapshots());
   }
 
   async metrics(): Promise<string> {
     await this.#gather(true);
     const workers = [...this.#parts.values()].map((part) => part.metrics);
-    return metricsText(this.#tunnels(), [await this.#process.metrics(), ...workers]);
+    return metricsText(this.#snapshots(), [await this.#process.metrics(), ...workers]);
   }
 
-  #tunnels(): TunnelSnapshot[] {
-    const now = [...this.#parts.values()].flatMap(({ tunnels }) => tunnels);
-    return sumSnapshots([...now, ...this.#past]);
+  #snapshots(): Snapshots {
+    const all = [...this.#parts.values(), this.#past];
+    return {
+      tunnels: sumSnapshots(all.flatMap(({ tunnels }) => tunnels)),
+      listeners: sumListeners(all.flatMap(({ listeners }) => listeners)),
+    };
   }
 
   /** Asks all workers; those who ask meanwhile wait for the same answers. */

@@ -1,23 +1,23 @@
 /** Every metric of poold: its name, what it means, and where its values are in a snapshot. docs/operations.md has them all. */
 import type { BreakerState } from '../resilience/breaker.ts';
 import type { HistogramCounts } from './histogram.ts';
-import type { Counts, PeerSnapshot, TunnelSnapshot } from './snapshot.ts';
+import type { Counts, ListenerSnapshot, PeerSnapshot, TunnelSnapshot } from './snapshot.ts';
 
 export type Labels = Readonly<Record<string, string>>;
 
-/** A value, with the labels that it has besides `tunnel` and `side`. */
+/** A value, with the labels that it has besides those of all. */
 type Sample = readonly [value: number, labels?: Labels];
 
 interface Described {
   readonly name: string;
   readonly help: string;
-  /** The labels besides `tunnel` and `side`. */
+  /** The labels besides `tunnel` and `side`, or `listen`. */
   readonly labels?: readonly string[];
 }
 
-export interface NumberFamily extends Described {
+export interface NumberFamily<S = TunnelSnapshot> extends Described {
   readonly type: 'gauge' | 'counter';
-  readonly read: (snapshot: TunnelSnapshot) => readonly Sample[];
+  readonly read: (snapshot: S) => readonly Sample[];
 }
 
 export interface HistogramFamily extends Described {
@@ -99,11 +99,6 @@ export const NUMBER_FAMILIES: readonly NumberFamily[] = [
   ),
   counter('poold_dials_total', 'Dials that made a connection.', ({ dials }) => dials.made),
   byReason('poold_dial_failures_total', 'Dials that failed, by the stage they reached.', ({ dials }) => dials.failed),
-  byReason(
-    'poold_handshakes_failed_total',
-    'Connections turned away before they were pooled, by error code.',
-    ({ handshakesFailed }) => handshakesFailed,
-  ),
   counter('poold_errors_total', 'Errors that the pool has counted.', ({ errors }) => errors),
   gauge('poold_visits', 'Visits that are on.', ({ visits }) => visits.on),
   counter('poold_visits_opened_total', 'Visits that began.', ({ visits }) => visits.opened),
@@ -169,6 +164,29 @@ export const NUMBER_FAMILIES: readonly NumberFamily[] = [
   ofTargets('gauge', 'poold_target_connections_warm', 'Connections to a target kept ready.', ({ warm }) => warm),
   ofTargets('counter', 'poold_target_visits_total', 'Visits sent to a target.', ({ total }) => total),
   ofTargets('counter', 'poold_target_failures_total', 'Visits that did not reach a target.', ({ failed }) => failed),
+];
+
+/** About where clients connect. */
+export const LISTENER_FAMILIES: readonly NumberFamily<ListenerSnapshot>[] = [
+  {
+    type: 'gauge',
+    name: 'poold_connections_arriving',
+    help: 'Connections that have proved nothing yet.',
+    read: ({ arriving }) => [[arriving]],
+  },
+  {
+    type: 'gauge',
+    name: 'poold_slowed_addresses',
+    help: 'Addresses that have guessed too often, and are judged slowly.',
+    read: ({ slowedAddresses }) => [[slowedAddresses]],
+  },
+  {
+    type: 'counter',
+    name: 'poold_handshakes_failed_total',
+    help: 'Connections turned away before they were pooled, by error code.',
+    labels: ['reason'],
+    read: ({ handshakesFailed }) => Object.entries(handshakesFailed).map(([reason, count]) => [count ?? 0, { reason }]),
+  },
 ];
 
 export const HISTOGRAM_FAMILIES: readonly HistogramFamily[] = [

@@ -4,10 +4,11 @@ import {
   HISTOGRAM_FAMILIES,
   type HistogramFamily,
   type Labels,
+  LISTENER_FAMILIES,
   NUMBER_FAMILIES,
   type NumberFamily,
 } from './families.ts';
-import type { TunnelSnapshot } from './snapshot.ts';
+import type { ListenerSnapshot, TunnelSnapshot } from './snapshot.ts';
 
 /** The metrics of a process, as they go from one process to another. */
 export type ProcessMetrics = readonly Family[];
@@ -30,6 +31,13 @@ interface Family {
   readonly values: readonly Value[];
 }
 
+/** What a command's processes know, added up. */
+export interface Snapshots {
+  readonly tunnels: readonly TunnelSnapshot[];
+  /** Of a server. */
+  readonly listeners: readonly ListenerSnapshot[];
+}
+
 /** The content type of {@link metricsText}. */
 export const METRICS_TYPE = Registry.PROMETHEUS_CONTENT_TYPE;
 
@@ -50,12 +58,19 @@ export class ProcessWatch {
 
 /** The text of `/metrics`. */
 export async function metricsText(
-  snapshots: readonly TunnelSnapshot[],
+  { tunnels, listeners }: Snapshots,
   processes: readonly ProcessMetrics[],
 ): Promise<string> {
   const registry = new Registry();
-  for (const family of NUMBER_FAMILIES) register(registry, family, numbersOf(family, snapshots));
-  for (const family of HISTOGRAM_FAMILIES) register(registry, family, bucketsOf(family, snapshots));
+  for (const family of NUMBER_FAMILIES) register(registry, family, numbersOf(family, tunnels, labelsOf));
+  for (const family of LISTENER_FAMILIES) {
+    register(
+      registry,
+      family,
+      numbersOf(family, listeners, ({ listen }) => ({ listen })),
+    );
+  }
+  for (const family of HISTOGRAM_FAMILIES) register(registry, family, bucketsOf(family, tunnels));
   const all = processes.flat();
   for (const family of new Map(all.map((one) => [one.name, one])).values()) {
     const values = all.filter(({ name }) => name === family.name).flatMap((one) => one.values);
@@ -70,9 +85,13 @@ function register(registry: Registry, { name, help, type }: Omit<Family, 'values
   registry.registerMetric(metric as unknown as Gauge);
 }
 
-function numbersOf({ read }: NumberFamily, snapshots: readonly TunnelSnapshot[]): Value[] {
+function numbersOf<S>(
+  { read }: NumberFamily<S>,
+  snapshots: readonly S[],
+  labelsOfAll: (snapshot: S) => Labels,
+): Value[] {
   return snapshots.flatMap((snapshot) =>
-    read(snapshot).map(([value, labels]) => ({ value, labels: { ...labelsOf(snapshot), ...labels } })),
+    read(snapshot).map(([value, labels]) => ({ value, labels: { ...labelsOfAll(snapshot), ...labels } })),
   );
 }
 

@@ -40,7 +40,6 @@ export class ServerWatch implements TunnelWatch {
       this.#tally.connectionsClosed.add(reason);
       this.#leave(group);
     });
-    this.#ears.hear(pool, 'handshakeFailed', ({ error }) => this.#tally.handshakesFailed.add(error.code));
   }
 
   snapshot(): TunnelSnapshot {

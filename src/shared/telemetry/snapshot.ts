@@ -48,6 +48,18 @@ export interface PeerSnapshot extends Partial<Levels> {
   readonly lastError?: string | undefined;
 }
 
+/** Where the clients of a server's tunnels connect. */
+export interface ListenerSnapshot {
+  /** Its address; empty before it listens. */
+  readonly listen: string;
+  /** Connections that have proved nothing yet. */
+  readonly arriving: number;
+  /** Addresses that have guessed too often, and are judged slowly. */
+  readonly slowedAddresses: number;
+  /** Connections turned away before they were pooled, by error code. */
+  readonly handshakesFailed: Counts<string>;
+}
+
 export interface TunnelSnapshot {
   readonly tunnel: string;
   readonly side: Side;
@@ -70,8 +82,6 @@ export interface TunnelSnapshot {
   readonly bytes: { readonly received: number; readonly sent: number };
   /** At a client. */
   readonly dials: { readonly made: number; readonly failed: Counts<DialStage> };
-  /** At a server: connections turned away before they were pooled, by error code. */
-  readonly handshakesFailed: Counts<string>;
   readonly errors: number;
   readonly times: {
     /** How long visitors who were served have waited for a connection. Where they come in. */

@@ -1,6 +1,6 @@
 /** Snapshots of the same tunnel in several processes, as one. */
 import { addHistograms } from './histogram.ts';
-import type { Counts, Levels, PeerSnapshot, TunnelSnapshot } from './snapshot.ts';
+import type { Counts, Levels, ListenerSnapshot, PeerSnapshot, TunnelSnapshot } from './snapshot.ts';
 
 /** One snapshot for each tunnel and side. */
 export function sumSnapshots(snapshots: readonly TunnelSnapshot[]): TunnelSnapshot[] {
@@ -11,6 +11,21 @@ export function sumSnapshots(snapshots: readonly TunnelSnapshot[]): TunnelSnapsh
     sums.set(key, before === undefined ? snapshot : add(before, snapshot));
   }
   return [...sums.values()];
+}
+
+/** One snapshot for each listener. */
+export function sumListeners(snapshots: readonly ListenerSnapshot[]): ListenerSnapshot[] {
+  return addByName(
+    [],
+    snapshots,
+    ({ listen }) => listen,
+    (one, other) => ({
+      listen: one.listen,
+      arriving: one.arriving + other.arriving,
+      slowedAddresses: one.slowedAddresses + other.slowedAddresses,
+      handshakesFailed: addCounts(one.handshakesFailed, other.handshakesFailed),
+    }),
+  );
 }
 
 /** What stays of a process that has ended: its totals, without which a counter would go back. */
@@ -56,7 +71,6 @@ function add(one: TunnelSnapshot, other: TunnelSnapshot): TunnelSnapshot {
       made: one.dials.made + other.dials.made,
       failed: addCounts(one.dials.failed, other.dials.failed),
     },
-    handshakesFailed: addCounts(one.handshakesFailed, other.handshakesFailed),
     errors: one.errors + other.errors,
     times: {
       wait: addHistograms(one.times.wait, other.times.wait),

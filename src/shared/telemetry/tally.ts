@@ -10,7 +10,7 @@ import type { Counts, Levels, PeerSnapshot, TunnelSnapshot } from './snapshot.ts
 import { Traffic } from './traffic.ts';
 
 /** How often each of a closed set of words came. */
-class WordCounts<K extends string> {
+export class WordCounts<K extends string> {
   readonly #counts = new Map<K, number>();
 
   add(word: K): void {
@@ -28,7 +28,6 @@ export type PeerTraffic = Pick<PeerSnapshot, 'visits' | 'bytesReceived' | 'bytes
 export class Tally {
   readonly connectionsClosed = new WordCounts<CloseReason>();
   readonly dialsFailed = new WordCounts<DialStage>();
-  readonly handshakesFailed = new WordCounts<string>();
   readonly dials = new Histogram(WAIT_BOUNDS_MS);
   connectionsOpened = 0;
   readonly #tunnel: Tunnel;
@@ -88,9 +87,7 @@ export class Tally {
   }
 
   /** The tunnel's own part of its snapshot. */
-  snapshot(
-    levels: Levels,
-  ): Pick<TunnelSnapshot, 'connections' | 'visits' | 'bytes' | 'dials' | 'handshakesFailed' | 'times'> {
+  snapshot(levels: Levels): Pick<TunnelSnapshot, 'connections' | 'visits' | 'bytes' | 'dials' | 'times'> {
     const { live } = this.#tunnel;
     const { bytesIn, bytesOut } = this.#all.withLive(live);
     const dial = this.dials.snapshot();
@@ -104,7 +101,6 @@ export class Tally {
       },
       bytes: { received: bytesIn, sent: bytesOut },
       dials: { made: countOf(dial), failed: this.dialsFailed.snapshot() },
-      handshakesFailed: this.handshakesFailed.snapshot(),
       times: { wait: this.#waits.snapshot(), dial, visit: this.#visits.snapshot() },
     };
   }

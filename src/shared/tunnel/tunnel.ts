@@ -67,13 +67,14 @@ export abstract class Tunnel extends Events<VisitEventMap> implements AsyncDispo
   protected entrance: TunnelEntrance | undefined;
   protected exit: TunnelExit | undefined;
   readonly #connections: TunnelPool;
-  readonly #side: 'client' | 'server';
+  /** What is said to those whose visits are broken off. */
+  readonly #ending: string;
   #starting: Promise<void> | undefined;
 
   constructor(connections: TunnelPool, side: 'client' | 'server') {
     super('tunnel');
     this.#connections = connections;
-    this.#side = side;
+    this.#ending = `the ${side} is shutting down`;
     // Also when somebody destroys it.
     connections.once('poolClosed', () => {
       this.entrance?.shut();
@@ -136,9 +137,18 @@ export abstract class Tunnel extends Events<VisitEventMap> implements AsyncDispo
     const { entrance, exit } = this;
     entrance?.shut();
     exit?.stop();
+    // At once: where visitors came in somebody else may listen in this very turn.
+    if (graceMs === 0) (entrance ?? exit)?.abort(this.#ending);
     // Together: the other side hears at once that no new visit comes, and a socket's last bytes may outlast its visit.
     await Promise.all([this.#connections.close({ graceMs }), entrance?.empty(graceMs), exit?.empty(graceMs)]);
-    (entrance ?? exit)?.abort(`the ${this.#side} is shutting down`);
+    (entrance ?? exit)?.abort(this.#ending);
+  }
+
+  /** Ends it now, and breaks off the visits that are on. */
+  destroy(): void {
+    this.#connections.destroy();
+    this.entrance?.shut();
+    (this.entrance ?? this.exit)?.abort(this.#ending);
   }
 
   async #start(): Promise<void> {

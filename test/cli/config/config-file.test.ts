@@ -23,7 +23,7 @@ test('a server and its tunnels, with what holds for all of them', async (t) => {
   t.is(side, 'server');
   t.deepEqual([common.get(LISTEN)?.value, common.get(MAX)?.value], ['0.0.0.0:7000', 8]);
   t.deepEqual([...tunnels.keys()], ['web', 'db']);
-  t.deepEqual(tunnels.get('db')?.get(MAX), { value: 2, place: { line: 6, path: 'server.tunnels.db.max' } });
+  t.deepEqual(tunnels.get('db')?.section.get(MAX), { value: 2, place: { line: 6, path: 'server.tunnels.db.max' } });
 });
 
 const WRONG: readonly [what: string, yaml: string, problems: readonly string[]][] = [

@@ -15,12 +15,20 @@ test('a report is a table, and a second one has rates', (t) => {
   ];
   const target = { target: '10.0.0.5:80', up: false, inUse: 0, total: 9, failed: 3, warm: 0 };
   const now = { ...snapshotOf({ opened: 30, received: 3000, waits: [99, 1, 0] }), peers, targets: [target] };
-  const report = { ...makeReport('server', processes, [now]), poold: '1.2.3', at, startedAt };
+  const handshakesFailed = { POOLD_ERR_REJECTED: 2 };
+  const listener = { listen: '0.0.0.0:7000', arriving: 1, slowedAddresses: 0, handshakesFailed };
+  const report = {
+    ...makeReport('server', processes, { tunnels: [now], listeners: [listener] }),
+    poold: '1.2.3',
+    at,
+    startedAt,
+  };
   const text = statusText(report, undefined);
   t.is(
     text,
     `poold server 1.2.3, up for 2 min, 80 MiB of memory
 ready: tunnel web: listening, 2 clients
+clients at 0.0.0.0:7000: 1 arriving; turned away: POOLD_ERR_REJECTED 2
 
 tunnel web (server's end, reverse)
   pool     3 idle, 1 in use, 0 connecting, at most 8; 0 waiting

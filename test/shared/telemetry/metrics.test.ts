@@ -4,7 +4,7 @@ import test from 'ava';
 import type { TunnelServer } from '../../../src/server/tunnel-server.ts';
 import { systemClock } from '../../../src/shared/clock.ts';
 import { ClientWatch } from '../../../src/shared/telemetry/client-watch.ts';
-import { HISTOGRAM_FAMILIES, NUMBER_FAMILIES } from '../../../src/shared/telemetry/families.ts';
+import { HISTOGRAM_FAMILIES, LISTENER_FAMILIES, NUMBER_FAMILIES } from '../../../src/shared/telemetry/families.ts';
 import { metricsText, ProcessWatch } from '../../../src/shared/telemetry/metrics.ts';
 import { ServerWatch } from '../../../src/shared/telemetry/server-watch.ts';
 import { until } from '../../helpers/events.ts';
@@ -19,16 +19,14 @@ function valueOf(text: string, name: string, labels: Readonly<Record<string, str
   return found === undefined ? undefined : Number(found.split(' ').at(-1));
 }
 
+const LISTENER = { listen: '127.0.0.1:7000', arriving: 1, slowedAddresses: 0, handshakesFailed: { SOME: 2 } };
+
 function watchBoth(pair: Pair) {
   const watches = [new ServerWatch('web', pair.server, systemClock), new ClientWatch('web', pair.client, systemClock)];
   return {
     stop: () => watches.forEach((watch) => watch.stop()),
     snapshots: () => watches.map((watch) => watch.snapshot()),
-    text: () =>
-      metricsText(
-        watches.map((watch) => watch.snapshot()),
-        [],
-      ),
+    text: () => metricsText({ tunnels: watches.map((watch) => watch.snapshot()), listeners: [] }, []),
   };
 }
 
@@ -181,10 +179,12 @@ promtool('Prometheus itself finds nothing wrong with the text', async (t) => {
   const watch = watchBoth(pair);
   t.is(await ask(pair.visit(), 'hello'), 'hello');
   const processes = [await new ProcessWatch('0').metrics(), await new ProcessWatch('1').metrics()];
-  const text = await metricsText(watch.snapshots(), processes);
+  const text = await metricsText({ tunnels: watch.snapshots(), listeners: [LISTENER] }, processes);
   t.notThrows(() => execFileSync('promtool', ['check', 'metrics'], { input: text, stdio: 'pipe' }));
   t.regex(text, /^nodejs_eventloop_lag_p99_seconds\{process="1"\} /m);
-  for (const { name } of [...NUMBER_FAMILIES, ...HISTOGRAM_FAMILIES]) t.true(text.includes(`# TYPE ${name} `), name);
+  for (const { name } of [...NUMBER_FAMILIES, ...HISTOGRAM_FAMILIES, ...LISTENER_FAMILIES])
+    t.true(text.includes(`# TYPE ${name} `), name);
+  t.true(text.includes('poold_handshakes_failed_total{listen="127.0.0.1:7000",reason="SOME"} 2'));
   t.false(text.includes(TOKEN));
   t.throws(() =>
     execFileSync('promtool', ['check', 'metrics'], { input: text.replaceAll('_total', ''), stdio: 'pipe' }),

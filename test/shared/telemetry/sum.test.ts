@@ -18,7 +18,6 @@ function snapshotOf(times: number, peer: string, side: 'server' | 'client' = 'se
     visits: { on: times, opened: 10 * times, closed: { done: times }, refused: times > 1 ? { timeout: times } : {} },
     bytes: { received: times, sent: 2 * times },
     dials: { made: 0, failed: {} },
-    handshakesFailed: {},
     errors: times,
     times: { wait: counts, dial: counts, visit: counts },
     peers: [{ peer, since, idle: 3 * times, inUse: times, visits: 1, bytesReceived: 1, bytesSent: 1 }],

@@ -40,9 +40,9 @@ export function isEntrance({ side, flow }: Pick<TunnelSnapshot, 'side' | 'flow'>
 }
 
 /** Everything that has gone wrong so far. */
-function errorsOf({ visits, dials, handshakesFailed }: TunnelSnapshot): number {
+function errorsOf({ visits, dials }: TunnelSnapshot): number {
   const { done: _, ...broken } = visits.closed;
-  return sumOf(broken) + sumOf(visits.refused) + sumOf(dials.failed) + sumOf(handshakesFailed);
+  return sumOf(broken) + sumOf(visits.refused) + sumOf(dials.failed);
 }
 
 /** All words together. */

@@ -1,7 +1,8 @@
 /** The dashboard: reads events for as long as the page is open, and shows them. */
 import type { Note, StatusReport } from '../../report.ts';
 import { byId, make, setText } from './dom.ts';
-import { bytesText, spanText } from '../../format.ts';
+import { bytesText, numberText, spanText } from '../../format.ts';
+import { sumOf } from './history.ts';
 import { readEvents } from './stream.ts';
 import { TunnelView } from './tunnel-view.ts';
 
@@ -33,6 +34,8 @@ function showStatus(report: StatusReport): void {
     `${bytesText(memory)} of memory`,
     `event loop ${Math.round(busy * 100)} % busy`,
   ];
+  const failed = report.listeners.reduce((sum, { handshakesFailed }) => sum + sumOf(handshakesFailed), 0);
+  if (failed > 0) facts.push(`${numberText(failed)} connections turned away`);
   setText(byId('facts'), facts.join(' · '));
   const keys = new Set<string>();
   for (const snapshot of report.tunnels) {

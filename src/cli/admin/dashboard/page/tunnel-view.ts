@@ -103,7 +103,7 @@ export class TunnelView {
     this.#showCounts(snapshot);
   }
 
-  #showCounts({ visits, connections, dials, handshakesFailed, side }: TunnelSnapshot): void {
+  #showCounts({ visits, connections, dials, side }: TunnelSnapshot): void {
     const row = (name: string, count: number, isBad = false): HTMLElement =>
       make('div', isBad && count > 0 ? { class: 'bad' } : {}, make('dt', {}, name), make('dd', {}, numberText(count)));
     const rows = (counts: Readonly<Record<string, number | undefined>>, what: string): HTMLElement[] =>
@@ -118,7 +118,6 @@ export class TunnelView {
       ...rows(broken, 'visit'),
       ...rows(visits.refused, 'refused'),
       ...rows(dials.failed, 'dial failed'),
-      ...rows(handshakesFailed, 'turned away'),
     );
     this.#counts.setAttribute('aria-label', `${countText(visits.opened, 'visit')} since the start`);
   }

@@ -1,0 +1,103 @@
+/** What a command is to run: one tunnel by its flags, or those of a file. Read anew for each reload. */
+import type { Command } from 'commander';
+import { ConfigError, InvalidOptionError } from '../shared/errors.ts';
+import { levelsOf, nameFlag } from './command-flags.ts';
+import { readConfig, type Side } from './config/config-file.ts';
+import { type FileCommands, fileCommands } from './config/tunnel-commands.ts';
+import { valueOf } from './flag.ts';
+import { CONFIG } from './flags.ts';
+import { explain } from './option-errors.ts';
+import { isSecretTyped } from './secrets.ts';
+import {
+  type ClientSettings,
+  clientSettings,
+  type ClientTunnel,
+  clientTunnel,
+  type ServerSettings,
+  serverSettings,
+  type ServerTunnel,
+  serverTunnel,
+} from './settings.ts';
+
+/** One tunnel, and the flags that its settings are from. */
+export interface Planned<P> {
+  readonly settings: P;
+  readonly command: Command;
+}
+
+interface Plan<S, P> {
+  readonly settings: S;
+  /** The flags that these are from. */
+  readonly command: Command;
+  readonly tunnels: ReadonlyMap<string, Planned<P>>;
+  /** Whether a file names the tunnels. */
+  readonly fromFile: boolean;
+  /** Whether the token or a proxy's password stands on the command line, where others may see it. */
+  readonly secretTyped: boolean;
+  /** What the operator should hear, once each. */
+  readonly warnings: readonly string[];
+}
+
+export type ServerPlan = Plan<ServerSettings, ServerTunnel>;
+export type ClientPlan = Plan<ClientSettings, ClientTunnel>;
+
+/** The name of a tunnel that nobody has named. */
+const UNNAMED = 'default';
+
+/** @throws ConfigError saying what is wrong, in the words of flags, variables and the file */
+export async function serverPlan(command: Command): Promise<ServerPlan> {
+  const { process, tunnels, fromFile } = commandsOf(command, 'server');
+  const settings = await serverSettings(process);
+  const planned = new Map<string, Planned<ServerTunnel>>();
+  for (const [name, one] of tunnels) planned.set(name, { settings: serverTunnel(one), command: one });
+  const { warnings } = settings;
+  return {
+    settings,
+    command: process,
+    tunnels: planned,
+    fromFile,
+    secretTyped: isSecretTyped(command),
+    warnings,
+  };
+}
+
+/** @throws ConfigError saying what is wrong, in the words of flags, variables and the file */
+export async function clientPlan(command: Command): Promise<ClientPlan> {
+  const { process, tunnels, fromFile } = commandsOf(command, 'client');
+  const planned = new Map<string, Planned<ClientTunnel>>();
+  for (const [name, one] of tunnels) planned.set(name, { settings: await clientTunnel(one), command: one });
+  const warnings = new Set([...planned.values()].flatMap(({ settings }) => settings.warnings));
+  return {
+    settings: clientSettings(process),
+    command: process,
+    tunnels: planned,
+    fromFile,
+    secretTyped: isSecretTyped(command),
+    warnings: [...warnings],
+  };
+}
+
+/** Runs what may refuse an option of the library, and says that in the words of whoever gave it. @throws ConfigError */
+export function explained<T>(command: Command, run: () => T): T {
+  try {
+    return run();
+  } catch (error) {
+    throw inWordsOf(command, error);
+  }
+}
+
+/** An error in the words of whoever gave the option that it is about; any other as it is. */
+export function inWordsOf(command: Command, error: unknown): unknown {
+  return error instanceof InvalidOptionError ? new ConfigError(explain(error, command), { cause: error }) : error;
+}
+
+function commandsOf(command: Command, side: Side): FileCommands & { readonly fromFile: boolean } {
+  const path = valueOf(CONFIG, command) as string | undefined;
+  if (path === undefined) {
+    const name = (valueOf(nameFlag(side), command) as string | undefined) ?? UNNAMED;
+    return { process: command, tunnels: new Map([[name, command]]), fromFile: false };
+  }
+  const file = readConfig(path, levelsOf, process.env);
+  if (file.side === side) return { ...fileCommands(command, file), fromFile: true };
+  throw new ConfigError(`${path}: is for \`poold ${file.side}\`, and this is \`poold ${side}\``);
+}

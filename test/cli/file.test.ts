@@ -1,0 +1,323 @@
+/** Many tunnels of one file: served together, and changed one by one while the others go on. */
+import { once } from 'node:events';
+import { writeFile } from 'node:fs/promises';
+import { connect } from 'node:net';
+import test, { type ExecutionContext } from 'ava';
+import { startCli, textFile, runCli } from '../helpers/cli.ts';
+import { askSoon } from '../helpers/cli-pair.ts';
+import type { Child } from '../helpers/child.ts';
+import { until } from '../helpers/events.ts';
+import { ask } from '../helpers/pair.ts';
+import { echo, freePort, startNamed, startTarget } from '../helpers/targets.ts';
+import { startUdp, startVisitor } from '../helpers/udp.ts';
+import { startVisitors } from '../helpers/visitor-load.ts';
+
+const TOKEN = 'a token that is long enough';
+
+/** Free ports, by names. */
+async function freePorts<K extends string>(...names: K[]): Promise<Record<K, number>> {
+  const ports = await Promise.all(names.map(() => freePort()));
+  return Object.fromEntries(names.map((name, at) => [name, ports[at]])) as Record<K, number>;
+}
+
+const count = (child: Child, pattern: RegExp): number => [...child.output.matchAll(new RegExp(pattern, 'g'))].length;
+
+/** Writes a file anew, asks for a reload, and resolves with what is said of it. */
+async function reload(child: Child, file: string, text: string): Promise<string> {
+  const said = /"msg":"reload/;
+  const before = count(child, said);
+  await writeFile(file, text);
+  child.kill('SIGHUP');
+  await until(() => count(child, said) > before, 'the reload is logged');
+  return child.output.split('\n').findLast((line) => said.test(line)) ?? '';
+}
+
+/** A file as an editor has it, with the token in the environment. */
+const env = { SECRET: TOKEN };
+
+async function startFile(t: ExecutionContext, side: 'server' | 'client', text: string, ...more: string[]) {
+  const file = await textFile(t, text);
+  const child = startCli([side, '--config', file, ...more], env);
+  return { file, child };
+}
+
+test.serial('a server and a client serve the tunnels of their files: TCP and UDP, reverse and forward', async (t) => {
+  await using web = await startTarget(echo);
+  await using db = await startNamed('db');
+  await using dns = await startUdp();
+  const at = await freePorts('listen', 'web', 'dns', 'local');
+  const { child: server } = await startFile(
+    t,
+    'server',
+    `# What holds for all stands on top.
+server:
+  listen: 127.0.0.1:${at.listen}
+  token: \${SECRET}
+  grace-period: 100ms
+  tunnels:
+    web: { public: "127.0.0.1:${at.web}" }
+    dns:
+      protocol: udp
+      public: 127.0.0.1:${at.dns}
+    db:
+      flow: forward
+      target: ${db.port}
+`,
+  );
+  await using _server = server;
+  await server.printed(/"listening"/);
+  const { child: client } = await startFile(
+    t,
+    'client',
+    `client:
+  server: 127.0.0.1:${at.listen}
+  token: \${SECRET}
+  grace-period: 100ms
+  min: 2
+  tunnels:
+    web: { target: ${web.port} }
+    dns: { protocol: udp, target: ${dns.port} }
+    db: { flow: forward, local: ${at.local} }
+`,
+  );
+  await using _client = client;
+  await client.printed(/(?:"warm"[^]*){3}/);
+  t.is(await askSoon(at.web, 'hello'), 'hello');
+  await using visitor = await startVisitor(at.dns);
+  t.is(String(await visitor.ask('datagram')), 'datagram');
+  t.is(await ask(connect({ port: at.local, host: '127.0.0.1', allowHalfOpen: true }), ''), 'db');
+  for (const child of [client, server]) {
+    child.kill('SIGTERM');
+    t.is(await child.ended(), 0, child.output);
+    t.notRegex(child.output, /"level":[56]0/);
+    t.notRegex(child.output, new RegExp(TOKEN));
+  }
+});
+
+for (const workers of [1, 2]) {
+  test.serial(`a reload touches what has changed, and nothing else (${workers} workers)`, async (t) => {
+    await using target = await startTarget(echo);
+    await using other = await startNamed('other');
+    const at = await freePorts('listen', 'web', 'old', 'moved', 'new');
+    const serverText = (tunnels: string) => `server:
+  listen: 127.0.0.1:${at.listen}
+  token: ${TOKEN}
+  workers: ${workers}
+  tunnels:
+    web: { public: "127.0.0.1:${at.web}" }
+${tunnels}`;
+    const clientText = (tunnels: string) => `client:
+  server: 127.0.0.1:${at.listen}
+  token: ${TOKEN}
+  min: 4
+  tunnels:
+    web: { target: ${target.port} }
+${tunnels}`;
+    const before = [
+      `    moving: { public: "127.0.0.1:${at.old}" }\n    going: { flow: forward, target: ${target.port} }\n`,
+      `    moving: { target: ${target.port} }\n`,
+    ] as const;
+    const { file: serverFile, child: server } = await startFile(t, 'server', serverText(before[0]));
+    await using _server = server;
+    await server.printed(/"listening"/);
+    const { file: clientFile, child: client } = await startFile(t, 'client', clientText(before[1]));
+    await using _client = client;
+    t.is(await askSoon(at.web, 'hello'), 'hello');
+    t.is(await askSoon(at.old, 'hello'), 'hello');
+    await using load = startVisitors({ port: at.web, limitMs: 20_000, visitors: 4 });
+    await load.answered(20);
+    // One that is on goes on, although its tunnel is replaced.
+    const long = connect({ port: at.old, host: '127.0.0.1', allowHalfOpen: true });
+    long.write('begun, ');
+    await new Promise((resolve) => long.once('data', resolve));
+    const after = [
+      `    moving: { public: "127.0.0.1:${at.moved}" }\n    new: { public: "127.0.0.1:${at.new}" }\n`,
+      `    moving: { target: ${target.port} }\n    new: { target: ${other.port} }\n`,
+    ] as const;
+    t.regex(
+      await reload(server, serverFile, serverText(after[0])),
+      /"added":\["new"\],"changed":\["moving"\],"removed":\["going"\]/,
+    );
+    t.regex(await reload(client, clientFile, clientText(after[1])), /"added":\["new"\],"msg"/);
+    t.is(await askSoon(at.moved, 'moved'), 'moved');
+    t.is(await askSoonNamed(at.new), 'other');
+    await load.answered(20);
+    t.is(await ask(long, 'ended'), 'ended');
+    const { lost, wrong, hung, refused, short } = await load.stop();
+    t.deepEqual({ lost, wrong, hung, refused, short }, { lost: 0, wrong: 0, hung: 0, refused: 0, short: 0 });
+    // Its clients have noticed nothing either: the connections are those of before.
+    t.notRegex(client.output, /"tunnel":"web"[^\n]*lost/);
+    t.is(count(server, /"tunnel":"web"[^\n]*"client joined"/), workers);
+    t.is(await refusal(at.old), 'ECONNREFUSED');
+    for (const child of [client, server]) {
+      child.kill('SIGTERM');
+      t.is(await child.ended(), 0, child.output);
+      t.notRegex(child.output, /"level":[56]0/);
+    }
+  });
+}
+
+/** Why nobody can be reached there. */
+async function refusal(port: number): Promise<string | undefined> {
+  const [error] = (await once(connect(port, '127.0.0.1'), 'error')) as [NodeJS.ErrnoException];
+  return error.code;
+}
+
+/** Asks a target that names itself until it does. */
+async function askSoonNamed(port: number): Promise<string> {
+  for (;;) {
+    try {
+      const answer = await ask(connect({ port, host: '127.0.0.1', allowHalfOpen: true }), '');
+      if (answer !== '') return answer;
+    } catch {
+      // It is coming up.
+    }
+  }
+}
+
+for (const workers of [1, 2]) {
+  test.serial(`case 21: a file with a mistake changes nothing, and is reported (${workers} workers)`, async (t) => {
+    await using target = await startTarget(echo);
+    await using busy = await startTarget(echo);
+    const at = await freePorts('listen', 'web', 'more');
+    const good = `server:
+  listen: 127.0.0.1:${at.listen}
+  token: ${TOKEN}
+  workers: ${workers}
+  tunnels:
+    web:
+      public: 127.0.0.1:${at.web}
+`;
+    const { file, child: server } = await startFile(t, 'server', good);
+    await using _server = server;
+    await server.printed(/"listening"/);
+    const flags = ['--server', `127.0.0.1:${at.listen}`, '--target', `${target.port}`, '--tunnel', 'web'];
+    await using _client = startCli(['client', ...flags, '--min', '2'], { POOLD_TOKEN: TOKEN });
+    t.is(await askSoon(at.web, 'before'), 'before');
+    const more = `    more:\n      public: 127.0.0.1:${at.more}\n`;
+    const bad: readonly [text: string, says: RegExp][] = [
+      [
+        `${good + more}      max-visitrs: 5\n`,
+        /:10 server\.tunnels\.more\.max-visitrs: is not known here; did you mean max-visitors\?/,
+      ],
+      [`${good + more}      max-visitors: 0\n`, /:10 server\.tunnels\.more\.max-visitors: /],
+      [`${good + more}    taken:\n      public: 127.0.0.1:${busy.port}\n`, /EADDRINUSE/],
+      [`${good + more}  log-level: debug\n`, /:10 server\.log-level: cannot change while the command runs/],
+      [good.replace(TOKEN, '" "') + more, /:3 server\.token: is empty/],
+      [`${good + more}  tls: 2\n`, /:10 server\.tls: cannot change/],
+      ['server: [', /:1: /],
+    ];
+    for (const [text, says] of bad) {
+      const said = await reload(server, file, text);
+      t.regex(said, /nothing has changed/);
+      t.regex(said, says);
+      t.notRegex(said, new RegExp(TOKEN));
+      t.is(await refusal(at.more), 'ECONNREFUSED');
+    }
+    t.is(await ask(connect({ port: at.web, host: '127.0.0.1', allowHalfOpen: true }), 'after'), 'after');
+    t.regex(await reload(server, file, good + more), /"added":\["more"\]/);
+  });
+}
+
+test.serial('case 21: a misspelt key ends the command with its line, and starts nothing', async (t) => {
+  const file = await textFile(t, 'client:\n  server: 127.0.0.1:1\n  tokn: x\n  tunnels:\n    web: { target: 3000 }\n');
+  for (const args of [
+    ['client', '-c', file],
+    ['check', file],
+  ]) {
+    const { code, stderr, stdout } = await runCli(args);
+    t.is(code, 2);
+    t.is(stderr, `poold: ${file}:3 client.tokn: is not known here; did you mean token?\n`);
+    t.is(stdout, '');
+  }
+  const other = await runCli(['server', '-c', file]);
+  t.is(other.code, 2);
+});
+
+test.serial('tokens of a file open the tunnels that they name, and are called by their names', async (t) => {
+  await using target = await startTarget(echo);
+  const secret = await textFile(t, 'the secret of the laptop');
+  const at = await freePorts('listen', 'web', 'db');
+  const { child: server } = await startFile(
+    t,
+    'server',
+    `server:
+  listen: 127.0.0.1:${at.listen}
+  tokens:
+    - { name: laptop, file: ${secret}, tunnels: [web] }
+    - { name: phone, token: "\${SECRET}", expires: 2099-01-31 }
+  tunnels:
+    web: { public: "127.0.0.1:${at.web}" }
+    db: { public: "127.0.0.1:${at.db}" }
+`,
+  );
+  await using _server = server;
+  await server.printed(/"listening"/);
+  const client = (tunnel: string, token: string): Child =>
+    startCli(['client', '--server', `127.0.0.1:${at.listen}`, '--target', `${target.port}`, '--tunnel', tunnel], {
+      POOLD_TOKEN: token,
+    });
+  await using _laptop = client('web', 'the secret of the laptop');
+  await using _phone = client('db', TOKEN);
+  t.is(await askSoon(at.web, 'laptop'), 'laptop');
+  t.is(await askSoon(at.db, 'phone'), 'phone');
+  await server.printed(/"tunnel":"web"[^\n]*"token":"laptop"/);
+  await server.printed(/"tunnel":"db"[^\n]*"token":"phone"/);
+  await using stranger = client('db', 'the secret of the laptop');
+  t.is(await stranger.ended(), 3, stranger.output);
+  t.regex(stranger.output, /does not open the tunnel db/);
+});
+
+const WRONG_TOKENS: readonly [what: string, tokens: string, says: string][] = [
+  ['no list', 'laptop', ':3 server.tokens: wants a list of tokens'],
+  ['neither token nor file', '[{ name: a }]', ':3 server.tokens[0]: wants one of token and file'],
+  [
+    'a misspelt key',
+    '[{ token: x, expire: 2027-01-01 }]',
+    ':3 server.tokens[0].expire: is not known here; did you mean expires?',
+  ],
+  [
+    'a day that no calendar has',
+    '[{ token: x, expires: 2027-02-31 }]',
+    ':3 server.tokens[0].expires: wants a Date, or a day',
+  ],
+  ['a file that is not there', '[{ file: /nowhere/x }]', ':3 server.tokens[0].file: /nowhere/x cannot be read'],
+  ['another token beside them', '[{ token: x }]\n  token: y', ':4 server.token and '],
+];
+
+for (const [what, tokens, says] of WRONG_TOKENS) {
+  test(`exit 2 for tokens of a file: ${what}`, async (t) => {
+    const tunnels = '  tunnels:\n    web: { public: "127.0.0.1:0" }\n';
+    const file = await textFile(t, `server:\n  listen: 127.0.0.1:0\n  tokens: ${tokens}\n${tunnels}`);
+    const { code, stderr } = await runCli(['check', file]);
+    t.is(code, 2);
+    t.true(stderr.startsWith(`poold: ${file}${says}`), stderr);
+  });
+}
+
+test('what holds is printed with where it is from: flag, environment, file, default', async (t) => {
+  const file = await textFile(
+    t,
+    `server:
+  listen: 127.0.0.1:7000
+  token: \${SECRET}
+  keep-alive: 20s
+  wait: 1s
+  tunnels:
+    web: { public: "127.0.0.1:0", keep-alive: 10s, max: 9 }
+`,
+  );
+  const { code, stdout } = await runCli(['check', file, '--print', '--max', '7'], { ...env, POOLD_WAIT: '3s' });
+  t.is(code, 0);
+  const lines = new Set(stdout.split('\n').map((line) => line.trim().replaceAll(/ +/g, ' ')));
+  for (const line of [
+    `listen: 127.0.0.1:7000 # ${file}:2 server.listen`,
+    `token: (not shown) # ${file}:3 server.token`,
+    `keep-alive: 10000ms # ${file}:7 server.tunnels.web.keep-alive`,
+    'max: 7 # --max',
+    'wait: 3000ms # POOLD_WAIT',
+    '# max-waiting: 4096 (default)',
+  ])
+    t.true(lines.has(line), `${line}\n${stdout}`);
+  t.notRegex(stdout, new RegExp(TOKEN));
+});
