@@ -5,6 +5,7 @@ import { CERT_FLAGS, type CertSettings } from './cert-flags.ts';
 import { adminSettings } from './admin-flags.ts';
 import { withAdmin } from './admin/with-admin.ts';
 import { COMMAND_ROWS, type Rows } from './command-flags.ts';
+import { addCompletionCommand } from './completion/completion-command.ts';
 import { ExitCode } from './exit-codes.ts';
 import { type Flag, toOption } from './flag.ts';
 import { explain } from './option-errors.ts';
@@ -118,6 +119,7 @@ export async function main(argv: readonly string[]): Promise<ExitCode> {
       code = await runDemo({ port: port ?? 0 });
     });
   addStatusCommand(program, (ended) => (code = ended));
+  addCompletionCommand(program);
   try {
     await program.parseAsync(argv);
     return code;
