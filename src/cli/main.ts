@@ -7,8 +7,11 @@ import { withAdmin } from './admin/with-admin.ts';
 import { COMMAND_ROWS, type Rows } from './command-flags.ts';
 import { addCompletionCommand } from './completion/completion-command.ts';
 import { ExitCode } from './exit-codes.ts';
+import { groupFlags, HELP } from './help-groups.ts';
 import { type Flag, toOption } from './flag.ts';
+import { addManCommand } from './man/man-command.ts';
 import { explain } from './option-errors.ts';
+import { CLIENT_POOL_FLAGS, SERVER_POOL_FLAGS } from './flags.ts';
 import { again } from './reload.ts';
 import { clientSettings, serverSettings } from './settings.ts';
 import { addStatusCommand } from './status/status-command.ts';
@@ -59,8 +62,13 @@ export async function main(argv: readonly string[]): Promise<ExitCode> {
   const program = new Command('poold')
     .description('Exposes a service behind NAT through a pool of connections that are ready before anyone asks.')
     .version(packageVersion(), '-V, --version')
+    .configureHelp(HELP)
     .exitOverride()
     .configureOutput({ outputError: (text, write) => write(withoutValue(text)) })
+    .addHelpText(
+      'after',
+      '\nBegin with `poold demo`. `poold server --help` lists the flags of a command, with examples.',
+    )
     .showHelpAfterError('(--help lists the flags)');
   const server = program
     .command('server')
@@ -80,7 +88,7 @@ export async function main(argv: readonly string[]): Promise<ExitCode> {
         code = await withAdmin(adminAt, 'server', (admin) => runServer(settings, renewed, admin));
       }
     });
-  addFlags(server, COMMAND_ROWS.server, ['listen']);
+  addFlags(server, COMMAND_ROWS.server, [SERVER_POOL_FLAGS.listen]);
   const client = program
     .command('client')
     .description('keeps connections to a server ready, and connects visitors to the target')
@@ -93,7 +101,7 @@ export async function main(argv: readonly string[]): Promise<ExitCode> {
       const renewed = again(command, clientSettings);
       code = await withAdmin(adminSettings(command), 'client', (admin) => runClient(settings, renewed, admin));
     });
-  addFlags(client, COMMAND_ROWS.client, ['dial']);
+  addFlags(client, COMMAND_ROWS.client, [CLIENT_POOL_FLAGS.dial]);
   program
     .command('token')
     .description('prints a good token')
@@ -109,7 +117,7 @@ export async function main(argv: readonly string[]): Promise<ExitCode> {
       const { runCert } = await import('./cert.ts');
       await runCert(settings);
     });
-  addFlags(cert, [CERT_FLAGS], ['out']);
+  addFlags(cert, [CERT_FLAGS], [CERT_FLAGS.out]);
   program
     .command('demo')
     .description('runs server, client and a small web page on this machine')
@@ -120,6 +128,7 @@ export async function main(argv: readonly string[]): Promise<ExitCode> {
     });
   addStatusCommand(program, (ended) => (code = ended));
   addCompletionCommand(program);
+  addManCommand(program);
   try {
     await program.parseAsync(argv);
     return code;
@@ -139,10 +148,10 @@ const DEMO_PORT: Flag = {
   },
 };
 
-function addFlags(command: Command, tables: readonly Rows[], required: readonly string[]): void {
-  for (const table of tables) {
-    for (const [option, flag] of Object.entries(table)) {
-      if (flag !== null) command.addOption(toOption(flag).makeOptionMandatory(required.includes(option)));
+function addFlags(command: Command, tables: readonly Rows[], required: readonly Flag[]): void {
+  for (const { heading, flags } of groupFlags(tables)) {
+    for (const flag of flags) {
+      command.addOption(toOption(flag).helpGroup(heading).makeOptionMandatory(required.includes(flag)));
     }
   }
 }

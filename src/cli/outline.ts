@@ -51,12 +51,12 @@ function commandOutline(command: Command, choices = command.registeredArguments[
     name: command.name(),
     usage: help.subcommandTerm(command),
     help: command.description(),
-    options: help.visibleOptions(command).map(optionOutline),
+    options: help.visibleOptions(command).map((option) => optionOutline(option, help.optionDescription(option))),
     choices: choices ?? [],
   };
 }
 
-function optionOutline(option: Option): OptionOutline {
+function optionOutline(option: Option, help: string): OptionOutline {
   const value = /[<[](.+)[>\]]$/.exec(option.flags)?.[1];
   return {
     long: option.long ?? option.flags,
@@ -65,7 +65,7 @@ function optionOutline(option: Option): OptionOutline {
     value,
     mayStandAlone: option.optional,
     choices: option.argChoices ?? (value?.includes('|') === true ? value.split('|') : []),
-    help: option.description,
+    help,
     heading: option.helpGroupHeading,
     variable: option.envVar,
   };

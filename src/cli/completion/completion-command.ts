@@ -17,6 +17,7 @@ Examples:
 export function addCompletionCommand(program: Command): void {
   program
     .command('completion')
+    .helpGroup('For the shell:')
     .description('prints a script by which a shell completes commands, flags and their values')
     .addArgument(new Argument('<shell>', 'the shell').choices(Object.keys(WRITERS)))
     .addHelpText('after', EXAMPLES)
