@@ -39,6 +39,13 @@ const FLAGS_OF: Readonly<Record<'server' | 'client', Readonly<Record<Flow, reado
   },
 };
 
+/** The flags that the flow of a command has no use for. */
+export function strangersTo(command: Command): ReadonlySet<Flag> {
+  const flow = (valueOf(FLOW, command) as Flow | undefined) ?? 'reverse';
+  const flags = FLAGS_OF[command.name() === 'server' ? 'server' : 'client'];
+  return new Set(flags[flow === 'forward' ? 'reverse' : 'forward']);
+}
+
 /**
  * The flow of a command. What the environment says for the other flow is forgotten: it may be meant for the other command.
  *
@@ -47,7 +54,7 @@ const FLAGS_OF: Readonly<Record<'server' | 'client', Readonly<Record<Flow, reado
 export function flowOf(command: Command): Flow {
   const flow = (valueOf(FLOW, command) as Flow | undefined) ?? 'reverse';
   const flags = FLAGS_OF[command.name() === 'server' ? 'server' : 'client'];
-  for (const flag of flags[flow === 'forward' ? 'reverse' : 'forward']) {
+  for (const flag of strangersTo(command)) {
     if (isMeant(flag, command)) {
       throw new ConfigError(`${nameOf(flag, command)}: has no place in a ${flow} tunnel; see --flow`);
     }

@@ -52,6 +52,8 @@ const WANTED = [
   'packaging/systemd/poold-server.service',
   'packaging/systemd/poold-client.service',
   'packaging/docker/compose.yaml',
+  'packaging/config/server.yaml',
+  'schema/poold.schema.json',
 ];
 const UNWANTED =
   /^(src|test|bench|tools|coverage|\.ci)\/|^dist\/(test|bench|tools)\/|token.*\.txt$|\.(pem|tgz|env|cpuprofile)$/;
