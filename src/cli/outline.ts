@@ -28,6 +28,8 @@ export interface CommandOutline {
   readonly options: readonly OptionOutline[];
   /** What its first argument may be; empty where that is no list. */
   readonly choices: readonly string[];
+  /** Whether its first argument names a file. */
+  readonly takesFile: boolean;
 }
 
 export interface ProgramOutline extends CommandOutline {
@@ -46,6 +48,7 @@ export function outlineOf(program: Command): ProgramOutline {
 }
 
 function commandOutline(command: Command, choices = command.registeredArguments[0]?.argChoices): CommandOutline {
+  const [argument] = command.registeredArguments;
   const help = command.createHelp();
   return {
     name: command.name(),
@@ -53,6 +56,7 @@ function commandOutline(command: Command, choices = command.registeredArguments[
     help: command.description(),
     options: help.visibleOptions(command).map((option) => optionOutline(option, help.optionDescription(option))),
     choices: choices ?? [],
+    takesFile: argument?.name() === 'file',
   };
 }
 

@@ -2,7 +2,12 @@ import { execFile } from 'node:child_process';
 import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import test from 'ava';
+import test, { type ExecutionContext } from 'ava';
+import { Command } from 'commander';
+import { bashScript } from '../../src/cli/completion/bash.ts';
+import { fishScript } from '../../src/cli/completion/fish.ts';
+import { zshScript } from '../../src/cli/completion/zsh.ts';
+import { outlineOf, type ProgramOutline } from '../../src/cli/outline.ts';
 import { runCli } from '../helpers/cli.ts';
 
 /** A shell that is asked for completions: reads the script, then says what it has for a line, one each. */
@@ -79,6 +84,12 @@ const SHELLS: Readonly<Record<string, Shell>> = {
   },
 };
 
+const WRITERS: Readonly<Record<string, (program: ProgramOutline) => string>> = {
+  bash: bashScript,
+  zsh: zshScript,
+  fish: fishScript,
+};
+
 /** What completes each line: all of it, sorted. */
 const LINES: readonly [line: string, completions: readonly string[] | ((shell: Shell) => readonly string[])][] = [
   ['poold s', ['server', 'status']],
@@ -110,29 +121,50 @@ function ask(shell: string, args: readonly string[]): Promise<string[] | undefin
   });
 }
 
-for (const [name, shell] of Object.entries(SHELLS)) {
+/** Asks a shell that has read the script for each line's completions. */
+async function completes(t: ExecutionContext, name: string, text: string, lines: typeof LINES): Promise<void> {
+  const shell = SHELLS[name] as Shell;
+  for (const [line, completions] of lines) {
+    const folder = await mkdtemp(join(tmpdir(), 'poold-completion-'));
+    t.teardown(() => rm(folder, { recursive: true }));
+    const script = join(folder, 'script');
+    await writeFile(script, text);
+    await writeFile(join(folder, '.zshrc'), ZSHRC);
+    await mkdir(join(folder, 'here', 'tokens of old'), { recursive: true });
+    await writeFile(join(folder, 'here', 'token.txt'), '');
+    const found = await ask(name, shell.args(script, line, folder));
+    if (found === undefined) {
+      t.log(`SKIPPED: ${name} is not here`);
+      return;
+    }
+    // Folders have a / in some shells, and spaces a backslash.
+    const bare = (names: readonly string[]): string[] => names.map((one) => one.replaceAll(/\/$|\\/g, '')).sort();
+    const wanted = typeof completions === 'function' ? completions(shell) : completions;
+    t.deepEqual(bare([...new Set(found)]), bare(wanted), line);
+    t.deepEqual((await readdir(join(folder, 'here'))).sort(), ['token.txt', 'tokens of old'], 'nothing was run');
+  }
+}
+
+for (const name of Object.keys(SHELLS)) {
   test(`${name} completes commands, flags, their values and files`, async (t) => {
     const { code, stdout } = await runCli(['completion', name]);
     t.is(code, 0);
-    for (const [line, completions] of LINES) {
-      const folder = await mkdtemp(join(tmpdir(), 'poold-completion-'));
-      t.teardown(() => rm(folder, { recursive: true }));
-      const script = join(folder, 'script');
-      await writeFile(script, stdout);
-      await writeFile(join(folder, '.zshrc'), ZSHRC);
-      await mkdir(join(folder, 'here', 'tokens of old'), { recursive: true });
-      await writeFile(join(folder, 'here', 'token.txt'), '');
-      const found = await ask(name, shell.args(script, line, folder));
-      if (found === undefined) {
-        t.log(`SKIPPED: ${name} is not here`);
-        return;
-      }
-      // Folders have a / in some shells, and spaces a backslash.
-      const bare = (names: readonly string[]): string[] => names.map((one) => one.replaceAll(/\/$|\\/g, '')).sort();
-      const wanted = typeof completions === 'function' ? completions(shell) : completions;
-      t.deepEqual(bare([...new Set(found)]), bare(wanted), line);
-      t.deepEqual((await readdir(join(folder, 'here'))).sort(), ['token.txt', 'tokens of old'], 'nothing was run');
-    }
+    await completes(t, name, stdout, LINES);
+  });
+
+  test(`${name} completes a file that is an argument, and one behind a flag of one letter`, async (t) => {
+    const program = new Command('poold');
+    program
+      .command('check')
+      .argument('<file>')
+      .option('-c, --config <file>', "it's [one]: $HOME")
+      .option('--mode <mode>');
+    await completes(t, name, WRITERS[name]?.(outlineOf(program)) ?? '', [
+      ['poold check to', ['token.txt', 'tokens of old/']],
+      ['poold check -c to', ['token.txt', 'tokens of old/']],
+      ['poold check --mode ', []],
+      ['poold check --co', ['--config']],
+    ]);
   });
 }
 

@@ -31,7 +31,7 @@ complete -F _${name} ${name}
 }
 
 function commandCase(command: CommandOutline): string {
-  const { options, choices } = command;
+  const { options, choices, takesFile } = command;
   const needed = options.filter((option) => option.value !== undefined && !option.mayStandAlone);
   const free = needed.filter((option) => !takesPath(option) && option.choices.length === 0);
   const rows = [
@@ -50,7 +50,7 @@ function commandCase(command: CommandOutline): string {
   return `      ${command.name})
         flags='${names(options).join(' ')}'
         case $before in
-${rows.join('')}          *) ${wordsOrFlags(choices)} ;;
+${rows.join('')}          *) ${takesFile ? "if [[ $current == -* ]]; then words=$flags; else paths='file'; fi" : wordsOrFlags(choices)} ;;
         esac
         ;;
 `;

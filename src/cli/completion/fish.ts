@@ -22,13 +22,14 @@ ${lines.join('\n')}
 `;
 }
 
-function commandLines(program: string, { name, options, choices }: CommandOutline): string[] {
+function commandLines(program: string, { name, options, choices, takesFile }: CommandOutline): string[] {
   const here = `__${program}_command ${name}`;
   const lines = options.flatMap((option) => [
     optionLine(program, here, option),
     ...(option.mayStandAlone ? [afterLine(program, here, option)] : []),
   ]);
   if (choices.length > 0) lines.push(`complete -c ${program} -n '${here}' -a ${quoted(choices.join(' '))}`);
+  if (takesFile) lines.push(`complete -c ${program} -n '${here}' -F`);
   return lines;
 }
 

@@ -26,8 +26,9 @@ fi
 `;
 }
 
-function commandCase({ name, options, choices }: CommandOutline): string {
-  const specs = [...options.map(optionSpec), ...(choices.length === 0 ? [] : [`'1: :(${choices.join(' ')})'`])];
+function commandCase({ name, options, choices, takesFile }: CommandOutline): string {
+  const first = takesFile ? '_files' : `(${choices.join(' ')})`;
+  const specs = [...options.map(optionSpec), ...(takesFile || choices.length > 0 ? [`'1: :${first}'`] : [])];
   return `    ${name})
       _arguments -s -S \\
         ${specs.join(' \\\n        ')}
