@@ -23,7 +23,7 @@ export const DATAGRAM_FLAGS = {
   },
   maxFlowsPerAddress: {
     flags: '--max-flows-per-address <n>',
-    help: 'with --protocol udp, where visitors come in: the same for the ports of one host',
+    help: 'with --protocol udp, where visitors come in: the most ports of one host at once',
     default: '256',
     parse: count,
   },

@@ -21,7 +21,7 @@ export interface Flag {
 }
 
 /** The environment variable of a flag: `--keep-alive` → `POOLD_KEEP_ALIVE`. */
-function variableOf(flag: Flag): string {
+export function variableOf(flag: Flag): string {
   return `POOLD_${longName(flag).slice(2).replaceAll('-', '_').toUpperCase()}`;
 }
 

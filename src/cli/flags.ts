@@ -131,7 +131,7 @@ export const SERVER_POOL_FLAGS = {
   maxHandshakes: { flags: '--max-handshakes <n>', help: 'the most unproved connections', default: '512', parse: count },
   maxHandshakesPerAddress: {
     flags: '--max-handshakes-per-address <n>',
-    help: 'the same for one address',
+    help: 'the most unproved connections from one address',
     default: '128',
     parse: count,
   },
@@ -181,7 +181,7 @@ export const SERVER_TLS_FLAGS = {
     flags: '--cert <file>',
     help: 'with --tls 2: the certificate and its chain, PEM; with --tls 1: in place of one made in memory',
   },
-  key: { flags: '--key <file>', help: 'its private key, PEM' },
+  key: { flags: '--key <file>', help: 'the private key of --cert, PEM' },
   clientCa: {
     flags: '--client-ca <file>',
     help: 'with --tls 2: only clients with a certificate of these authorities may connect, PEM',
@@ -244,7 +244,7 @@ export const CLIENT_POOL_FLAGS = {
   },
   maxIntervalMs: {
     flags: '--max-interval <duration>',
-    help: 'the longest',
+    help: 'the longest pause between two rounds of dialling',
     default: '1s',
     parse: duration,
   },
@@ -305,7 +305,7 @@ export const CLIENT_TLS_FLAGS = {
     flags: '--cert <file>',
     help: 'with --tls 2: the certificate to show to a server that asks for one (--client-ca), with its chain, PEM',
   },
-  key: { flags: '--key <file>', help: 'its private key, PEM' },
+  key: { flags: '--key <file>', help: 'the private key of --cert, PEM' },
 } as const satisfies Table<ClientTlsOptions>;
 
 export const TUNNEL_CLIENT_FLAGS = {

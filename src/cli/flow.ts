@@ -64,7 +64,8 @@ function sideOf(command: Command): 'server' | 'client' {
   return command.name() === 'server' ? 'server' : 'client';
 }
 
-function strangersToFlow(command: Command): readonly Flag[] {
+/** Those that have no place in its flow. */
+export function strangersToFlow(command: Command): readonly Flag[] {
   return FLAGS_OF[sideOf(command)][flowGiven(command) === 'forward' ? 'reverse' : 'forward'];
 }
 

@@ -6,9 +6,12 @@ import { adminSettings } from './admin-flags.ts';
 import { withAdmin } from './admin/with-admin.ts';
 import { COMMAND_ROWS, type Rows } from './command-flags.ts';
 import type { Side } from './config/config-file.ts';
+import { addCompletionCommand } from './completion/completion-command.ts';
 import { ExitCode } from './exit-codes.ts';
+import { groupFlags, HELP } from './help-groups.ts';
 import { type Flag, toOption } from './flag.ts';
 import { type ClientPlan, clientPlan, type ServerPlan, serverPlan } from './plan.ts';
+import { addManCommand } from './man/man-command.ts';
 import { addStatusCommand } from './status/status-command.ts';
 import { packageVersion } from './version.ts';
 
@@ -62,8 +65,13 @@ export async function main(argv: readonly string[]): Promise<ExitCode> {
   const program = new Command('poold')
     .description('Exposes a service behind NAT through a pool of connections that are ready before anyone asks.')
     .version(packageVersion(), '-V, --version')
+    .configureHelp(HELP)
     .exitOverride()
     .configureOutput({ outputError: (text, write) => write(withoutValue(text)) })
+    .addHelpText(
+      'after',
+      '\nBegin with `poold demo`. `poold server --help` lists the flags of a command, with examples.',
+    )
     .showHelpAfterError('(--help lists the flags)');
   const server = program
     .command('server')
@@ -123,7 +131,7 @@ export async function main(argv: readonly string[]): Promise<ExitCode> {
       const { runCert } = await import('./cert.ts');
       await runCert(settings);
     });
-  addFlags(cert, [CERT_FLAGS], ['out']);
+  addFlags(cert, [CERT_FLAGS], [CERT_FLAGS.out]);
   program
     .command('demo')
     .description('runs server, client and a small web page on this machine')
@@ -133,6 +141,8 @@ export async function main(argv: readonly string[]): Promise<ExitCode> {
       code = await runDemo({ port: port ?? 0 });
     });
   addStatusCommand(program, (ended) => (code = ended));
+  addCompletionCommand(program);
+  addManCommand(program);
   try {
     await program.parseAsync(argv);
     return code;
@@ -159,10 +169,10 @@ const DEMO_PORT: Flag = {
   },
 };
 
-function addFlags(command: Command, tables: readonly Rows[], required: readonly string[] = []): void {
-  for (const table of tables) {
-    for (const [option, flag] of Object.entries(table)) {
-      if (flag !== null) command.addOption(toOption(flag).makeOptionMandatory(required.includes(option)));
+function addFlags(command: Command, tables: readonly Rows[], required: readonly Flag[] = []): void {
+  for (const { heading, flags } of groupFlags(tables)) {
+    for (const flag of flags) {
+      command.addOption(toOption(flag).helpGroup(heading).makeOptionMandatory(required.includes(flag)));
     }
   }
 }

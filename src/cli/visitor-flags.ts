@@ -27,7 +27,7 @@ export const VISITORS_FLAGS = {
   },
   maxVisitorsPerAddress: {
     flags: '--max-visitors-per-address <n>',
-    help: 'the same from one address (IPv6: from one /64)',
+    help: 'the most visitors at a time from one address (IPv6: from one /64)',
     default: '1024',
     parse: count,
   },
@@ -39,7 +39,7 @@ export const VISITORS_FLAGS = {
   },
   visitorBurst: {
     flags: '--visitor-burst <n>',
-    help: 'so many may come at once before the rate holds',
+    help: 'new visitors of one address who may come at once before --visitor-rate holds',
     default: 'those of a second',
     parse: count,
   },
