@@ -1,4 +1,4 @@
-import { DEFAULT_TUNNEL } from '../client/client-pool-options.ts';
+import { tunnelName } from '../client/client-pool-options.ts';
 import { TunnelClient } from '../client/tunnel-client.ts';
 import { formatAddress } from '../shared/net/address.ts';
 import type { Admin } from './admin/admin.ts';
@@ -23,7 +23,7 @@ export async function runClient(
   const log = await makeLogger(settings, admin?.notes.hear);
   for (const warning of settings.warnings) log.warn(warning);
   logClient(client, log);
-  admin?.watchClient(settings.pool.tunnel ?? DEFAULT_TUNNEL, client);
+  admin?.watchClient(tunnelName(settings.pool), client);
   const givenUp = untilGivenUp(client.servers, settings, log);
   const service = serviceManager(log);
   const reload = reloader(again, (renewed) => renewClient(client, renewed), log);

@@ -155,6 +155,16 @@ export class ServerPool<S extends boolean = true> extends VisitPool<S> {
     await this.#listener.setTls(renewal);
   }
 
+  /** Asks all its clients for a sign of life at once, on every connection that can answer. @internal */
+  askAll(): void {
+    this.#liveness.askAll();
+  }
+
+  /** Whether nothing was heard of its clients since then, the clock's ms. Never without `keepAliveMs`. @internal */
+  silentSince(then: number): boolean {
+    return this.#liveness.silentSince(then);
+  }
+
   /** With another client, if one is connected. */
   override openElsewhere(visitor: VisitorInfo, { client }: Visit, options: WaitOptions): Promise<Visit> | undefined {
     const others = this.groups.some(({ name }) => name !== client);
