@@ -11,10 +11,12 @@ import {
   PATIENCE_FLAGS,
   SERVER_POOL_FLAGS,
   SERVER_TLS_FLAGS,
+  SHARE,
   TUNNEL_CLIENT_FLAGS,
   TUNNEL_SERVER_FLAGS,
   WORKERS,
 } from './flags.ts';
+import { PUBLISH_FLAGS } from './publish-flags.ts';
 import { TARGETS_FLAGS } from './target-flags.ts';
 import { VISITORS_FLAGS } from './visitor-flags.ts';
 
@@ -30,6 +32,7 @@ export const COMMAND_ROWS: Readonly<Record<Side, readonly Rows[]>> = {
     SERVER_POOL_FLAGS,
     TUNNEL_SERVER_FLAGS,
     ...TUNNEL_ROWS,
+    PUBLISH_FLAGS,
     SERVER_TLS_FLAGS,
     COMMON_FLAGS,
     ADMIN_FLAGS,
@@ -37,6 +40,7 @@ export const COMMAND_ROWS: Readonly<Record<Side, readonly Rows[]>> = {
   ],
   client: [
     CLIENT_POOL_FLAGS,
+    { SHARE },
     TUNNEL_CLIENT_FLAGS,
     ...TUNNEL_ROWS,
     CLIENT_TLS_FLAGS,
@@ -61,7 +65,7 @@ const PROCESS: Readonly<Record<Side, readonly Flag[]>> = {
     SERVER_POOL_FLAGS.maxHandshakes,
     SERVER_POOL_FLAGS.maxHandshakesPerAddress,
     WORKERS,
-    ...flagsOf([SERVER_TLS_FLAGS, COMMON_FLAGS, ADMIN_FLAGS]),
+    ...flagsOf([PUBLISH_FLAGS, SERVER_TLS_FLAGS, COMMON_FLAGS, ADMIN_FLAGS]),
   ],
   client: flagsOf([{ ...COMMON_FLAGS, tokenFile: null }, ADMIN_FLAGS, PATIENCE_FLAGS]),
 };
@@ -69,7 +73,7 @@ const PROCESS: Readonly<Record<Side, readonly Flag[]>> = {
 /** Where visitors come in or go out: each tunnel has its own. */
 const OWN: Readonly<Record<Side, readonly Flag[]>> = {
   server: [TUNNEL_SERVER_FLAGS.public, TUNNEL_SERVER_FLAGS.target],
-  client: [TUNNEL_CLIENT_FLAGS.target, TUNNEL_CLIENT_FLAGS.local],
+  client: [TUNNEL_CLIENT_FLAGS.target, TUNNEL_CLIENT_FLAGS.local, CLIENT_POOL_FLAGS.publish],
 };
 
 /** Said by a tunnel's key in the file. */

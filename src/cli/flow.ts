@@ -3,7 +3,15 @@ import type { Command } from 'commander';
 import { ConfigError } from '../shared/errors.ts';
 import { DATAGRAM_FLAGS } from './datagram-flags.ts';
 import { attributeOf, type Flag, isMeant, nameOf, valueOf } from './flag.ts';
-import { CLIENT_POOL_FLAGS, FLOW, SERVER_POOL_FLAGS, TUNNEL_CLIENT_FLAGS, TUNNEL_SERVER_FLAGS } from './flags.ts';
+import {
+  CLIENT_POOL_FLAGS,
+  FLOW,
+  SERVER_POOL_FLAGS,
+  SHARE,
+  TUNNEL_CLIENT_FLAGS,
+  TUNNEL_SERVER_FLAGS,
+} from './flags.ts';
+import { opensPorts } from './publish-flags.ts';
 import { TARGETS_FLAGS } from './target-flags.ts';
 import { VISITORS_FLAGS } from './visitor-flags.ts';
 
@@ -28,7 +36,13 @@ const FLAGS_OF: Readonly<Record<'server' | 'client', Readonly<Record<Flow, reado
     forward: [TUNNEL_SERVER_FLAGS.target, TUNNEL_SERVER_FLAGS.connectTimeoutMs, ...TARGETS],
   },
   client: {
-    reverse: [TUNNEL_CLIENT_FLAGS.target, TUNNEL_CLIENT_FLAGS.connectTimeoutMs, ...TARGETS],
+    reverse: [
+      TUNNEL_CLIENT_FLAGS.target,
+      TUNNEL_CLIENT_FLAGS.connectTimeoutMs,
+      CLIENT_POOL_FLAGS.publish,
+      SHARE,
+      ...TARGETS,
+    ],
     forward: [
       TUNNEL_CLIENT_FLAGS.local,
       TUNNEL_CLIENT_FLAGS.waitMs,
@@ -42,7 +56,8 @@ const FLAGS_OF: Readonly<Record<'server' | 'client', Readonly<Record<Flow, reado
 /**
  * The flow of a command. What the environment says for the other flow is forgotten: it may be meant for the other command.
  *
- * @throws ConfigError for a flag of the other flow on the command line, or when the one that this flow must have is missing
+ * @throws ConfigError for a flag of the other flow on the command line, or when the one that this flow must have is missing;
+ *   a server that opens ports for its clients needs none of its own
  */
 export function flowOf(command: Command): Flow {
   const flow = (valueOf(FLOW, command) as Flow | undefined) ?? 'reverse';
@@ -54,7 +69,8 @@ export function flowOf(command: Command): Flow {
     command.setOptionValue(attributeOf(flag), undefined);
   }
   const [wanted] = flags[flow];
-  if (valueOf(wanted, command) === undefined) {
+  const needed = flow === 'forward' || !opensPorts(command);
+  if (needed && valueOf(wanted, command) === undefined) {
     throw new ConfigError(`${nameOf(wanted, command)}: is missing; a ${flow} tunnel wants it, see --flow`);
   }
   return flow;

@@ -1,3 +1,4 @@
+import { PublishedTunnels } from '../server/published-tunnels.ts';
 import { ServerPool } from '../server/server-pool.ts';
 import { TunnelServer } from '../server/tunnel-server.ts';
 import { formatAddress } from '../shared/net/address.ts';
@@ -6,6 +7,7 @@ import { keepFreedMemory } from './allocator.ts';
 import { ExitCode } from './exit-codes.ts';
 import { makeLogger } from './logging.ts';
 import { logServer } from './pool-log.ts';
+import { logPublished } from './publish-log.ts';
 import { type Again, onDemand, reloader, renewServer } from './reload.ts';
 import type { ServerSettings } from './settings.ts';
 import { untilStopped } from './signals.ts';
@@ -19,9 +21,12 @@ export async function runServer(
 ): Promise<ExitCode> {
   keepFreedMemory();
   const server = new TunnelServer({ pool: new ServerPool(settings.pool), ...settings.tunnel });
+  const { publish } = settings;
+  const published = publish && new PublishedTunnels({ ...publish, listener: server.pool.listener });
   const log = await makeLogger(settings, admin?.notes.hear);
   for (const warning of settings.warnings) log.warn(warning);
   logServer(server, log);
+  if (published !== undefined) logPublished(published, log);
   admin?.watchServer(server.pool.tunnel, server);
   const service = serviceManager(log);
   const reload = reloader(again, (renewed) => renewServer(server, renewed), log);
@@ -31,7 +36,8 @@ export async function runServer(
     async stop(signal) {
       service.stopping();
       log.info({ signal, visits: server.visits }, 'ending: no new visitors');
-      await server.close({ graceMs: settings.gracePeriodMs });
+      const grace = { graceMs: settings.gracePeriodMs };
+      await Promise.all([server.close(grace), published?.close(grace)]);
       log.info({ datagrams: server.datagramStats() }, 'ended');
     },
     reload: () => void reload(),

@@ -3,6 +3,7 @@ import { readFileSync, statSync } from 'node:fs';
 import type { Command } from 'commander';
 import type { ClientPoolOptions } from '../client/client-pool-options.ts';
 import type { TunnelClientOptions } from '../client/tunnel-client.ts';
+import type { PublishOptions } from '../server/publish-options.ts';
 import type { ServerPoolOptions } from '../server/server-pool-options.ts';
 import type { TunnelServerOptions } from '../server/tunnel-server.ts';
 import { ConfigError, reasonOf } from '../shared/errors.ts';
@@ -24,6 +25,7 @@ import {
 } from './flags.ts';
 import { flowOf } from './flow.ts';
 import type { Patience } from './giving-up.ts';
+import { publishOption, publishSettings } from './publish-flags.ts';
 import { TARGETS_FLAGS } from './target-flags.ts';
 import { VISITORS_FLAGS } from './visitor-flags.ts';
 import { canSharePort } from './workers/shared-port.ts';
@@ -44,6 +46,8 @@ export interface ServerSettings extends CommonSettings {
   readonly workers: number;
   readonly pool: ServerPoolOptions<true>;
   readonly tunnel: Omit<TunnelServerOptions, 'pool'>;
+  /** Ports for clients that ask for one. */
+  readonly publish: Omit<PublishOptions, 'listener'> | undefined;
 }
 
 export interface ClientSettings extends CommonSettings, Patience {
@@ -70,9 +74,11 @@ export async function serverSettings(command: Command): Promise<ServerSettings> 
     ...(tokens === undefined ? {} : { token: tokens }),
   } as unknown as ServerPoolOptions<true>;
   const tunnel = tunnelValues(command, TUNNEL_SERVER_FLAGS, pool) as unknown as ServerSettings['tunnel'];
+  const publish = publishSettings(command, pool, tunnel);
   const workers = (valueOf(WORKERS, command) as number | undefined) ?? 1;
   if (workers > 1) checkSharedPort(command, tunnel);
-  return { ...common, workers, pool, tunnel, warnings: [...common.warnings, ...plainWarning(tls, tokens)] };
+  const warnings = [...common.warnings, ...plainWarning(tls, tokens)];
+  return { ...common, workers, pool, tunnel, publish, warnings };
 }
 
 /** @throws ConfigError for a file that cannot be used */
@@ -82,6 +88,7 @@ export async function clientSettings(command: Command): Promise<ClientSettings> 
   flowOf(command);
   const pool = {
     ...pick(command, CLIENT_POOL_FLAGS),
+    ...publishOption(command),
     tls: {
       mode: 1,
       ...tls,

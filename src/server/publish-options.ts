@@ -116,6 +116,20 @@ export function tunnelOptionsFor(protocol: 'tcp' | 'udp', given: PublishTunnelOp
   return defined({ ...common, flowIdleTimeoutMs, maxFlows, maxFlowsPerAddress, visitors: rules });
 }
 
+/** Those of a pool's options that hold for published ones, too. */
+export function publishPoolOptions(given: Partial<ServerPoolOptions<true>>): PublishPoolOptions {
+  return only(given, POOL);
+}
+
+/** The same for a tunnel's. */
+export function publishTunnelOptions(given: Partial<TunnelServerOptions>): PublishTunnelOptions {
+  return only(given, TUNNEL);
+}
+
+function only(given: object, allowed: Readonly<Record<string, true>>): object {
+  return Object.fromEntries(Object.entries(given).filter(([name]) => Object.hasOwn(allowed, name)));
+}
+
 function defined(options: { readonly [K in keyof PublishTunnelOptions]: PublishTunnelOptions[K] | undefined }) {
   return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as PublishTunnelOptions;
 }

@@ -92,6 +92,11 @@ export class ServerPool<S extends boolean = true> extends VisitPool<S> {
     return this.#options.opener;
   }
 
+  /** Where its clients connect: the listener that it was given, or its own, which it starts and closes. */
+  get listener(): ServerListener {
+    return this.#listener;
+  }
+
   /** The address that clients connect to; undefined before {@link start}. */
   get address(): HostAddress | undefined {
     return this.#listener.address;
