@@ -199,6 +199,20 @@ test('a client that has died unseen loses its port to its successor, which asks 
   t.is(await ask(visit(port), ''), 'successor');
 });
 
+test('a client that is alive keeps its port, however often another asks and however quiet it is', async (t) => {
+  await using server = await startPublishing({ pool: { keepAliveMs: 3_600_000, keepAliveTimeoutMs: 200 } });
+  const port = await freePort();
+  const first = await startClient(server.client(port, 1));
+  const other = server.client(port, 1);
+  let refused = 0;
+  other.pool.on('dialFailed', () => (refused += 1));
+  await other.start();
+  await until(() => refused >= 4, 'it was refused again and again');
+  t.deepEqual(server.told, [`+port-${port}`]);
+  t.true(first.pool.idle > 0);
+  t.false(other.pool.welcomed);
+});
+
 test('so does one that has died with its connections in visits; one that is alive and in visits does not', async (t) => {
   await using holding = await startTarget((socket) => socket.write('held'));
   await using target = await startNamed('successor');
@@ -275,8 +289,11 @@ test('case 24: who asks and never comes leaves nothing open', async (t) => {
   await using server = await startPublishing({ clock: time.clock, lingerMs: 1000 });
   const port = await freePort();
   const timers = time.timers;
-  await Promise.all([server.tunnels.publish(request(port)), server.tunnels.publish(request(port))]);
-  t.is(server.tunnels.all.length, 1);
+  const [first, second] = [server.tunnels.publish(request(port)), server.tunnels.publish(request(port))];
+  t.is(second, first, 'two connections of a client wait for the same');
+  t.throws(() => server.tunnels.publish(request(port, { client: 'two' })), { message: /^refused \(limit\)/ });
+  await first;
+  t.is(server.tunnels.publish(request(port)), undefined, 'nothing is left to wait for');
   await time.advance(1000);
   t.deepEqual(server.told, ['+web', '-web']);
   t.is(time.timers, timers);
@@ -328,7 +345,12 @@ test('published tunnels drain when the server closes: who is in ends in peace, a
   t.throws(() => server.tunnels.publish(request(port)), { message: /^refused \(busy\)/ });
   const late = visit(port);
   t.is(((await once(late, 'error')) as [NodeJS.ErrnoException])[0].code, 'ECONNREFUSED');
-  t.is(await ask(visitor, 'and after'), 'and after');
+  let over = false;
+  void closed.then(() => (over = true));
+  visitor.write('and ');
+  await once(visitor, 'data');
+  t.false(over);
+  t.is(await ask(visitor, 'after'), 'after');
   await closed;
 });
 
