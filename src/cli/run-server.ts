@@ -29,7 +29,11 @@ export async function runServer(
   if (published !== undefined) logPublished(published, log);
   admin?.watchServer(server.pool.tunnel, server);
   const service = serviceManager(log);
-  const reload = reloader(again, (renewed) => renewServer(server, renewed), log);
+  const renew = async (renewed: ServerSettings): Promise<void> => {
+    await renewServer(server, renewed);
+    published?.setVisitorRules(renewed.tunnel.visitors ?? {});
+  };
+  const reload = reloader(again, renew, log);
   if (admin !== undefined) admin.reload = onDemand(reload);
   // Heard from the first moment on: a service manager may change its mind during the start.
   const stopped = untilStopped({

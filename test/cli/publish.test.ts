@@ -1,6 +1,9 @@
+import { writeFile } from 'node:fs/promises';
+import { connect } from 'node:net';
 import test from 'ava';
 import { runCli, startCli, textFile } from '../helpers/cli.ts';
 import { askSoon, type Ports, ports, serverArgs } from '../helpers/cli-pair.ts';
+import { ask } from '../helpers/pair.ts';
 import { echo, freePort, startTarget } from '../helpers/targets.ts';
 
 const SECRET = 'the-secret-that-nobody-must-see';
@@ -33,6 +36,23 @@ test('clients open ports of their own beside the server’s tunnel, by flags and
   t.regex(server.output, /"tunnel":"db".*"port closed"/);
   t.notRegex(server.output, /"level":(50|60)/);
   t.notRegex(server.output + one.output + two.output, new RegExp(SECRET));
+});
+
+test('rules for visitors hold at opened ports, and are read again at SIGHUP', async (t) => {
+  const file = await textFile(t, SECRET);
+  const denied = await textFile(t, '# nobody yet\n');
+  await using target = await startTarget(echo);
+  const at = await ports();
+  const port = await freePort();
+  await using server = startCli(serverArgs(at, file, ...PUBLISH, '--visitor-deny', `@${denied}`));
+  await server.printed(/"listening"/);
+  await using one = startCli(client(at, target.port, file, '--publish', `${port}`));
+  await one.printed(/"warm"/);
+  t.is(await askSoon(port, 'let in'), 'let in');
+  await writeFile(denied, '127.0.0.1\n');
+  server.kill('SIGHUP');
+  await server.printed(/reloaded/);
+  await t.throwsAsync(ask(connect(port, '127.0.0.1'), 'kept out'), { code: 'ECONNRESET' });
 });
 
 test('a client is told why its port is not opened: code 3 where only a person can mend it, else it goes on', async (t) => {

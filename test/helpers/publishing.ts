@@ -23,7 +23,7 @@ export interface Publishing extends AsyncDisposable {
   client(publish: number | PublishOption | undefined, target: number, options?: ClientOptions): TunnelClient;
 }
 
-export interface ClientOptions extends Partial<Omit<TunnelClientOptions, 'pool'>> {
+interface ClientOptions extends Partial<Omit<TunnelClientOptions, 'pool'>> {
   readonly tunnel?: string;
   readonly token?: string;
   readonly dial?: string;

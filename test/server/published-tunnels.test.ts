@@ -182,7 +182,7 @@ test('one name cannot be at two ports', async (t) => {
 
 test('a client that has died unseen loses its port to its successor, which asks again and again', async (t) => {
   await using target = await startNamed('successor');
-  const pool = { keepAliveMs: 3_600_000, keepAliveTimeoutMs: 200 };
+  const pool = { keepAliveMs: 3_600_000, keepAliveTimeoutMs: 600 };
   await using server = await startPublishing({ pool });
   const { port: behind = 0 } = server.listener.address ?? {};
   await using path = await startFaultProxy(behind);
@@ -200,7 +200,7 @@ test('a client that has died unseen loses its port to its successor, which asks 
 });
 
 test('a client that is alive keeps its port, however often another asks and however quiet it is', async (t) => {
-  await using server = await startPublishing({ pool: { keepAliveMs: 3_600_000, keepAliveTimeoutMs: 200 } });
+  await using server = await startPublishing({ pool: { keepAliveMs: 3_600_000, keepAliveTimeoutMs: 600 } });
   const port = await freePort();
   const first = await startClient(server.client(port, 1));
   const other = server.client(port, 1);
@@ -216,7 +216,7 @@ test('a client that is alive keeps its port, however often another asks and howe
 test('so does one that has died with its connections in visits; one that is alive and in visits does not', async (t) => {
   await using holding = await startTarget((socket) => socket.write('held'));
   await using target = await startNamed('successor');
-  const pool = { keepAliveMs: 3_600_000, keepAliveTimeoutMs: 200 };
+  const pool = { keepAliveMs: 3_600_000, keepAliveTimeoutMs: 600 };
   await using server = await startPublishing({ pool });
   const { port: behind = 0 } = server.listener.address ?? {};
   await using path = await startFaultProxy(behind);
