@@ -78,10 +78,6 @@ export class PublishedTunnel {
   get owner(): string {
     return this.#request.owner;
   }
-  /** The client that asked for it. */
-  get client(): string {
-    return this.#request.client;
-  }
   get open(): boolean {
     return this.#state === 'open';
   }
