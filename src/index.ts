@@ -1,10 +1,12 @@
 /** poold as a library: the public names. No logic lives here. */
 export { ClientPool } from './client/client-pool.ts';
-export type { ClientPoolOptions } from './client/client-pool-options.ts';
+export type { ClientPoolOptions, PublishOption } from './client/client-pool-options.ts';
 export type { Connect } from './client/dial.ts';
 export type { ServerEntry, ServerGroupOptions, ServerOption, Servers, ServersEventMap } from './client/servers.ts';
 export { TunnelClient, type TunnelClientOptions } from './client/tunnel-client.ts';
 export type { TlsRenewal } from './server/door.ts';
+export type { PublishOptions, PublishPoolOptions, PublishTunnelOptions } from './server/publish-options.ts';
+export { PublishedTunnels, type PublishedPort, type PublishEventMap } from './server/published-tunnels.ts';
 export {
   type ListenerEventMap,
   type ListenerHandshakeFailedEvent,

@@ -12,10 +12,12 @@ import {
   PATIENCE_FLAGS,
   SERVER_POOL_FLAGS,
   SERVER_TLS_FLAGS,
+  SHARE,
   TUNNEL_CLIENT_FLAGS,
   TUNNEL_SERVER_FLAGS,
   WORKERS,
 } from './flags.ts';
+import { PUBLISH_FLAGS } from './publish-flags.ts';
 import { TARGETS_FLAGS } from './target-flags.ts';
 import { VISITORS_FLAGS } from './visitor-flags.ts';
 
@@ -32,6 +34,7 @@ export const COMMAND_ROWS: Readonly<Record<Side, readonly Rows[]>> = {
     SERVER_POOL_FLAGS,
     TUNNEL_SERVER_FLAGS,
     ...TUNNEL_ROWS,
+    PUBLISH_FLAGS,
     SERVER_TLS_FLAGS,
     COMMON_FLAGS,
     ADMIN_FLAGS,
@@ -40,6 +43,7 @@ export const COMMAND_ROWS: Readonly<Record<Side, readonly Rows[]>> = {
   client: [
     { CONFIG },
     CLIENT_POOL_FLAGS,
+    { SHARE },
     TUNNEL_CLIENT_FLAGS,
     ...TUNNEL_ROWS,
     CLIENT_TLS_FLAGS,
@@ -64,7 +68,7 @@ const PROCESS: Readonly<Record<Side, readonly Flag[]>> = {
     SERVER_POOL_FLAGS.maxHandshakes,
     SERVER_POOL_FLAGS.maxHandshakesPerAddress,
     WORKERS,
-    ...flagsOf([SERVER_TLS_FLAGS, COMMON_FLAGS, ADMIN_FLAGS]),
+    ...flagsOf([PUBLISH_FLAGS, SERVER_TLS_FLAGS, COMMON_FLAGS, ADMIN_FLAGS]),
   ],
   client: flagsOf([{ ...COMMON_FLAGS, tokenFile: null }, ADMIN_FLAGS, PATIENCE_FLAGS]),
 };
@@ -88,7 +92,7 @@ export function lastingFlags(side: Side): Flag[] {
 /** Where visitors come in or go out: each tunnel has its own. */
 const OWN: Readonly<Record<Side, readonly Flag[]>> = {
   server: [TUNNEL_SERVER_FLAGS.public, TUNNEL_SERVER_FLAGS.target],
-  client: [TUNNEL_CLIENT_FLAGS.target, TUNNEL_CLIENT_FLAGS.local],
+  client: [TUNNEL_CLIENT_FLAGS.target, TUNNEL_CLIENT_FLAGS.local, CLIENT_POOL_FLAGS.publish],
 };
 
 /** Said by a tunnel's key in the file. */

@@ -40,6 +40,13 @@ function address(options: AddressOptions) {
   return (text: string) => parseAddress(text, options);
 }
 
+/** Reads a port that can be reached. */
+function port(text: string): number {
+  const number = count(text);
+  if (number < 1 || number > 65_535) throw new RangeError(`"${text}" is no port; use a number from 1 to 65535`);
+  return number;
+}
+
 export const TOKEN: Flag = {
   flags: '--token <secret>',
   help: 'the secret that both sides share; other users may see it in the process list, so prefer --token-file',
@@ -50,6 +57,14 @@ const TLS: Flag = {
   default: '1',
   choices: ['0', '1', '2'],
   parse: Number,
+};
+/** With --publish: a part of the library's option. */
+export const SHARE: Flag = {
+  flags: '--share [yes|no]',
+  help: 'with --publish: other clients of the same tunnel that say so, too, may serve the visitors of the port',
+  default: 'no',
+  alone: 'yes',
+  parse: yesOrNo,
 };
 const TUNNEL: Flag = {
   flags: '--tunnel <name>',
@@ -234,6 +249,11 @@ export const CLIENT_POOL_FLAGS = {
     flags: '--proxy <url>',
     help: 'the proxy on the way to the server: http://, https://, socks5:// or socks5h://[user:password@]host[:port]; with a password set POOLD_PROXY instead, for other users may see the process list',
   },
+  publish: {
+    flags: '--publish <port>',
+    help: 'asks the server to open this public port for the tunnel; it must allow that (--publish-ports there)',
+    parse: port,
+  },
   minCapacity: { flags: '--min <n>', help: 'idle connections kept at least', default: '8', parse: count },
   maxCapacity: { flags: '--max <n>', help: 'the most connections', default: '1024', parse: count },
   minIntervalMs: {
@@ -258,7 +278,7 @@ export const CLIENT_POOL_FLAGS = {
   keepAliveTimeoutMs: KEEP_ALIVE_TIMEOUT,
   stallTimeoutMs: STALL_TIMEOUT,
   token: TOKEN,
-  tunnel: TUNNEL,
+  tunnel: { ...TUNNEL, default: 'default; with --publish 8080: port-8080' },
   handshakeTimeoutMs: HANDSHAKE_TIMEOUT,
   idleTimeoutMs: {
     flags: '--idle-timeout <duration>',

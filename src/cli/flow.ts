@@ -3,7 +3,14 @@ import type { Command } from 'commander';
 import { ConfigError } from '../shared/errors.ts';
 import { DATAGRAM_FLAGS } from './datagram-flags.ts';
 import { attributeOf, type Flag, isMeant, nameOf, valueOf } from './flag.ts';
-import { CLIENT_POOL_FLAGS, FLOW, SERVER_POOL_FLAGS, TUNNEL_CLIENT_FLAGS, TUNNEL_SERVER_FLAGS } from './flags.ts';
+import {
+  CLIENT_POOL_FLAGS,
+  FLOW,
+  SERVER_POOL_FLAGS,
+  SHARE,
+  TUNNEL_CLIENT_FLAGS,
+  TUNNEL_SERVER_FLAGS,
+} from './flags.ts';
 import { TARGETS_FLAGS } from './target-flags.ts';
 import { VISITORS_FLAGS } from './visitor-flags.ts';
 
@@ -28,7 +35,13 @@ const FLAGS_OF: Readonly<Record<'server' | 'client', Readonly<Record<Flow, reado
     forward: [TUNNEL_SERVER_FLAGS.target, TUNNEL_SERVER_FLAGS.connectTimeoutMs, ...TARGETS],
   },
   client: {
-    reverse: [TUNNEL_CLIENT_FLAGS.target, TUNNEL_CLIENT_FLAGS.connectTimeoutMs, ...TARGETS],
+    reverse: [
+      TUNNEL_CLIENT_FLAGS.target,
+      TUNNEL_CLIENT_FLAGS.connectTimeoutMs,
+      CLIENT_POOL_FLAGS.publish,
+      SHARE,
+      ...TARGETS,
+    ],
     forward: [
       TUNNEL_CLIENT_FLAGS.local,
       TUNNEL_CLIENT_FLAGS.waitMs,

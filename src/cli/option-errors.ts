@@ -13,6 +13,7 @@ import {
   TUNNEL_CLIENT_FLAGS,
   TUNNEL_SERVER_FLAGS,
 } from './flags.ts';
+import { PUBLISH_FLAGS } from './publish-flags.ts';
 import { tokenFlag } from './secrets.ts';
 import { TARGETS_FLAGS } from './target-flags.ts';
 import { VISITORS_FLAGS } from './visitor-flags.ts';
@@ -46,5 +47,6 @@ function flagOf(option: string, command: Command): Flag | undefined {
   const pool: Rows = isServer ? SERVER_POOL_FLAGS : CLIENT_POOL_FLAGS;
   const tunnel: Rows = isServer ? TUNNEL_SERVER_FLAGS : TUNNEL_CLIENT_FLAGS;
   const datagrams: Rows = DATAGRAM_FLAGS;
-  return pool[head] ?? tunnel[head] ?? visitors[head] ?? datagrams[head] ?? undefined;
+  const publish: Rows = isServer ? PUBLISH_FLAGS : {};
+  return pool[head] ?? tunnel[head] ?? visitors[head] ?? datagrams[head] ?? publish[head] ?? undefined;
 }

@@ -1,12 +1,14 @@
 /** What a command is to run: one tunnel by its flags, or those of a file. Read anew for each reload. */
 import type { Command } from 'commander';
+import { DEFAULT_TUNNEL, tunnelName } from '../client/client-pool-options.ts';
 import { ConfigError, InvalidOptionError } from '../shared/errors.ts';
 import { levelsOf, nameFlag } from './command-flags.ts';
 import { readConfig, type Side } from './config/config-file.ts';
 import { type FileCommands, fileCommands } from './config/tunnel-commands.ts';
-import { valueOf } from './flag.ts';
-import { CONFIG } from './flags.ts';
+import { type Flag, valueOf } from './flag.ts';
+import { CONFIG, FLOW, TUNNEL_SERVER_FLAGS } from './flags.ts';
 import { explain } from './option-errors.ts';
+import { PUBLISH_FLAGS } from './publish-flags.ts';
 import { isSecretTyped } from './secrets.ts';
 import {
   type ClientSettings,
@@ -41,9 +43,6 @@ interface Plan<S, P> {
 export type ServerPlan = Plan<ServerSettings, ServerTunnel>;
 export type ClientPlan = Plan<ClientSettings, ClientTunnel>;
 
-/** The name of a tunnel that nobody has named. */
-const UNNAMED = 'default';
-
 /** @throws ConfigError saying what is wrong, in the words of flags, variables and the file */
 export async function serverPlan(command: Command): Promise<ServerPlan> {
   const { process, tunnels, fromFile } = commandsOf(command, 'server');
@@ -65,7 +64,10 @@ export async function serverPlan(command: Command): Promise<ServerPlan> {
 export async function clientPlan(command: Command): Promise<ClientPlan> {
   const { process, tunnels, fromFile } = commandsOf(command, 'client');
   const planned = new Map<string, Planned<ClientTunnel>>();
-  for (const [name, one] of tunnels) planned.set(name, { settings: await clientTunnel(one), command: one });
+  for (const one of tunnels.values()) {
+    const settings = await clientTunnel(one);
+    planned.set(tunnelName(settings.pool), { settings, command: one });
+  }
   const warnings = new Set([...planned.values()].flatMap(({ settings }) => settings.warnings));
   return {
     settings: clientSettings(process),
@@ -91,11 +93,19 @@ export function inWordsOf(command: Command, error: unknown): unknown {
   return error instanceof InvalidOptionError ? new ConfigError(explain(error, command), { cause: error }) : error;
 }
 
+/** Whether a server has no tunnel of its own, and opens ports for its clients alone. */
+function isForOthers(command: Command, side: Side): boolean {
+  const isSet = (flag: Flag): boolean => valueOf(flag, command) !== undefined;
+  const { public: visitors, target } = TUNNEL_SERVER_FLAGS;
+  return side === 'server' && isSet(PUBLISH_FLAGS.ports) && !isSet(visitors) && !isSet(target) && !isSet(FLOW);
+}
+
 function commandsOf(command: Command, side: Side): FileCommands & { readonly fromFile: boolean } {
   const path = valueOf(CONFIG, command) as string | undefined;
   if (path === undefined) {
-    const name = (valueOf(nameFlag(side), command) as string | undefined) ?? UNNAMED;
-    return { process: command, tunnels: new Map([[name, command]]), fromFile: false };
+    const name = (valueOf(nameFlag(side), command) as string | undefined) ?? DEFAULT_TUNNEL;
+    const tunnels = new Map(isForOthers(command, side) ? [] : [[name, command]]);
+    return { process: command, tunnels, fromFile: false };
   }
   const file = readConfig(path, levelsOf, process.env);
   if (file.side === side) return { ...fileCommands(command, file), fromFile: true };

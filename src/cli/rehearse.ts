@@ -1,4 +1,5 @@
 /** Makes all that a plan names, and starts nothing: what is wrong with it shows without a port or a connection. */
+import { PublishedTunnels } from '../server/published-tunnels.ts';
 import { ServerListener } from '../server/server-listener.ts';
 import { ServerPool } from '../server/server-pool.ts';
 import { TunnelServer } from '../server/tunnel-server.ts';
@@ -10,6 +11,8 @@ import { type ClientPlan, explained, inWordsOf, type ServerPlan } from './plan.t
 /** @throws ConfigError naming what is wrong */
 export async function rehearseServer({ settings, command, tunnels }: ServerPlan): Promise<void> {
   const listener = explained(command, () => new ServerListener(settings.listener));
+  const { publish } = settings;
+  if (publish !== undefined) explained(command, () => new PublishedTunnels({ ...publish, listener }));
   const { tls = { mode: 1 } } = settings.listener;
   try {
     const material = await serverMaterial(tls);

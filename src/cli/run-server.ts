@@ -1,3 +1,4 @@
+import { PublishedTunnels } from '../server/published-tunnels.ts';
 import { ServerListener } from '../server/server-listener.ts';
 import { formatAddress } from '../shared/net/address.ts';
 import type { Admin } from './admin/admin.ts';
@@ -8,6 +9,7 @@ import { checkFree } from './free-address.ts';
 import { makeLogger } from './logging.ts';
 import { explained, inWordsOf, type ServerPlan } from './plan.ts';
 import { logListener } from './pool-log.ts';
+import { checkNames, observePublished } from './published.ts';
 import { checkLasting, onDemand, reloader } from './reload.ts';
 import { RunningTunnels } from './running-tunnels.ts';
 import { checkListener, renewListener, serverWays } from './server-tunnels.ts';
@@ -26,6 +28,9 @@ export async function runServer(first: ServerPlan, again: () => Promise<ServerPl
   const log = await makeLogger(plan.settings, admin?.notes.hear);
   for (const warning of plan.warnings) log.warn(warning);
   logListener(listener, log);
+  const { publish } = plan.settings;
+  const published = publish && explained(plan.command, () => new PublishedTunnels({ ...publish, listener }));
+  if (published !== undefined) observePublished(published, log, admin);
   admin?.watchListener(listener);
   const logOf = (tunnel: string) => (first.fromFile ? log.child({ tunnel }) : log);
   const tunnels = new RunningTunnels(serverWays({ listener, logOf, admin }), log);
@@ -36,6 +41,7 @@ export async function runServer(first: ServerPlan, again: () => Promise<ServerPl
     checkListener(next);
     const change = tunnels.prepare(next.tunnels);
     try {
+      checkNames(change.diff.added, published, next.tunnels);
       await checkFree(change.diff.entrances);
       await renewListener(listener, next.settings, next.command);
     } catch (error) {
@@ -44,6 +50,7 @@ export async function runServer(first: ServerPlan, again: () => Promise<ServerPl
     }
     for (const warning of next.warnings) log.warn(warning);
     plan = next;
+    published?.setVisitorRules(next.settings.publish?.tunnel?.visitors ?? {});
     return tunnels.commit(change, next.settings.gracePeriodMs);
   }, log);
   if (admin !== undefined) admin.reload = onDemand(reload);
@@ -52,7 +59,8 @@ export async function runServer(first: ServerPlan, again: () => Promise<ServerPl
     async stop(signal) {
       service.stopping();
       log.info({ signal, visits: tunnels.visits }, 'ending: no new visitors');
-      await Promise.all([listener.close(), tunnels.close(plan.settings.gracePeriodMs)]);
+      const { gracePeriodMs: graceMs } = plan.settings;
+      await Promise.all([listener.close(), tunnels.close(graceMs), published?.close({ graceMs })]);
       log.info({ datagrams: tunnels.datagrams }, 'ended');
     },
     reload: () => void reload(),

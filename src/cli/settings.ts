@@ -1,6 +1,7 @@
 /** From flags and environment to the library's options. Knows files and secrets; prints nothing. */
 import type { Command } from 'commander';
 import type { TunnelClientOptions } from '../client/tunnel-client.ts';
+import type { PublishOptions } from '../server/publish-options.ts';
 import type { ServerListenerOptions } from '../server/server-listener-options.ts';
 import type { ServerPoolOptions } from '../server/server-pool-options.ts';
 import type { TunnelServerOptions } from '../server/tunnel-server.ts';
@@ -22,6 +23,7 @@ import {
 } from './flags.ts';
 import { flowOf } from './flow.ts';
 import type { Patience } from './giving-up.ts';
+import { publishOption, publishSettings } from './publish-flags.ts';
 import { readText } from './read-text.ts';
 import { passwordWarning, readTokens } from './secrets.ts';
 import { TARGETS_FLAGS } from './target-flags.ts';
@@ -45,6 +47,8 @@ export interface ServerSettings extends CommonSettings, Warned {
   /** Processes that serve. */
   readonly workers: number;
   readonly listener: ServerListenerOptions;
+  /** Ports for clients that ask for one. */
+  readonly publish: Omit<PublishOptions, 'listener'> | undefined;
 }
 
 /** One tunnel of a server. */
@@ -80,23 +84,29 @@ export async function serverSettings(command: Command): Promise<ServerSettings> 
     ...(tokens === undefined ? {} : { token: tokens }),
   } as unknown as ServerListenerOptions;
   const workers = (valueOf(WORKERS, command) as number | undefined) ?? 1;
-  return { ...commonSettings(command), workers, listener, warnings: [...warnings, ...plainWarning(tls, tokens)] };
+  // What is said of all tunnels is said of those that clients open, too.
+  const pool = poolValues(command);
+  const publish = publishSettings(command, pool, tunnelValues(command, TUNNEL_SERVER_FLAGS, pool));
+  const heard = [...warnings, ...plainWarning(tls, tokens)];
+  return { ...commonSettings(command), workers, listener, publish, warnings: heard };
 }
 
 /** @throws ConfigError for a file that cannot be used, or a flag that has no place in this flow */
 export function serverTunnel(command: Command): ServerTunnel {
   const flow = flowOf(command);
-  const { keepAliveMs, ...mine } = SERVER_POOL_FLAGS;
-  const listeners = Object.keys(LISTENER_FLAGS);
-  const own = Object.entries(mine).filter(([option]) => option !== 'token' && !listeners.includes(option));
-  const pool = {
-    ...pick(command, { keepAliveMs, ...Object.fromEntries(own) }),
-    opener: flow === 'forward' ? 'client' : 'server',
-  } as unknown as ServerTunnel['pool'];
+  const pool = { ...poolValues(command), opener: flow === 'forward' ? 'client' : 'server' } as ServerTunnel['pool'];
   const tunnel = tunnelValues(command, TUNNEL_SERVER_FLAGS, pool) as unknown as ServerTunnel['tunnel'];
   const workers = (valueOf(WORKERS, command) as number | undefined) ?? 1;
   if (workers > 1) checkSharedPort(command, tunnel);
   return { pool, tunnel };
+}
+
+/** The values of a server pool's flags, without those of its listener. */
+function poolValues(command: Command): Partial<ServerTunnel['pool']> {
+  const { keepAliveMs, ...mine } = SERVER_POOL_FLAGS;
+  const listeners = Object.keys(LISTENER_FLAGS);
+  const own = Object.entries(mine).filter(([option]) => option !== 'token' && !listeners.includes(option));
+  return pick(command, { keepAliveMs, ...Object.fromEntries(own) });
 }
 
 export function clientSettings(command: Command): ClientSettings {
@@ -116,7 +126,8 @@ export async function clientTunnel(command: Command): Promise<ClientTunnel> {
   flowOf(command);
   wants(CLIENT_POOL_FLAGS.dial, command, 'it names the poold server');
   const pool = {
-    ...pick(command, { ...CLIENT_POOL_FLAGS, token: null }),
+    ...pick(command, { ...CLIENT_POOL_FLAGS, token: null, publish: null }),
+    ...publishOption(command),
     tls: {
       mode: 1,
       ...tls,

@@ -9,13 +9,24 @@ import { checkTokens, refuseToken } from '../shared/session/check-token.ts';
 import { checkClientTls, type ClientTlsOptions } from '../shared/tls/modes.ts';
 import type { VisitListener } from '../shared/tunnel/visit-pool.ts';
 import { isName } from '../shared/wire/fields.ts';
+import type { PublishInfo } from '../shared/wire/messages.ts';
 import type { IdFormat } from '../shared/wire/tag.ts';
 import type { Connect } from './dial.ts';
 import { connectThrough } from './proxy.ts';
 import { proxyOption, type ProxyServer } from './proxy-url.ts';
 
-/** Default of `tunnel`. */
+/** Default of `tunnel`, without `publish`. */
 export const DEFAULT_TUNNEL = 'default';
+
+/** A public port that the server is to open for the tunnel, if it lets clients have some. */
+export interface PublishOption {
+  /** Where visitors connect, 1 to 65535; the host is the server's to say. */
+  readonly port: number;
+  /** Lets other clients of the same tunnel that say so, too, serve the port's visitors. Default false. */
+  readonly share?: boolean;
+  /** What visitors speak; a `TunnelClient` says it by its own `protocol`. Default `tcp`. */
+  readonly protocol?: 'tcp' | 'udp';
+}
 
 type CoreOptions = Pick<
   PoolOptions,
@@ -70,8 +81,10 @@ export interface ClientPoolOptions<S extends boolean = boolean> extends CoreOpti
   readonly session?: S;
   /** The secret to prove. Required where the server is not on this machine. Only with sessions. */
   readonly token?: string;
-  /** Default `default`. */
+  /** Default `default`; with `publish` one that names the port, `port-8080` or `port-8080-udp`. */
   readonly tunnel?: string;
+  /** Asks the server to open a public port for this tunnel. Only with sessions, and for visits that the server opens. */
+  readonly publish?: number | PublishOption;
   /** From the first packet to pooled, ms. Default 5000. */
   readonly handshakeTimeoutMs?: number;
   /**
@@ -82,6 +95,8 @@ export interface ClientPoolOptions<S extends boolean = boolean> extends CoreOpti
   /** Serves the visits that the server opens. Without it they are refused. Only with sessions. */
   readonly onVisit?: VisitListener;
 }
+
+const port = wholeNumber(1, 65_535);
 
 const { name, ...core } = poolOptionsSchema.entries;
 
@@ -118,7 +133,20 @@ const schema = v.strictObject({
   idFormat: v.optional(v.picklist(['text8', 'raw4'], 'wants text8 or raw4'), 'text8'),
   session: v.optional(v.boolean('wants true or false'), true),
   token: v.optional(v.string('wants a text')),
-  tunnel: v.optional(v.custom<string>(isName, 'wants 1 to 64 of A-Z a-z 0-9 . _ -'), DEFAULT_TUNNEL),
+  tunnel: v.optional(v.custom<string>(isName, 'wants 1 to 64 of A-Z a-z 0-9 . _ -')),
+  publish: v.optional(
+    v.union(
+      [
+        port,
+        v.strictObject({
+          port,
+          share: v.optional(v.boolean(), false),
+          protocol: v.optional(v.picklist(['tcp', 'udp']), 'tcp'),
+        }),
+      ],
+      'wants a port from 1 to 65535, or { port, share, protocol }',
+    ),
+  ),
   handshakeTimeoutMs: v.optional(milliseconds(1), 5000),
   opener: v.optional(v.picklist(['server', 'client'], 'wants server or client')),
   onVisit: v.optional(v.custom<VisitListener>((value) => typeof value === 'function', 'wants a function')),
@@ -145,8 +173,34 @@ export function checkClientPoolOptions(given: ClientPoolOptions) {
     return checkTokens(token, options.session && required);
   };
   const { onVisit } = options;
+  const publish = publishInfo(given.publish);
+  if (publish !== undefined) checkPublish(options);
+  const tunnel = tunnelName(given);
   const via = proxy && formatAddress(proxy.address);
-  return { ...options, onVisit, to, proxy: via, remote, host, checkToken, tokens: checkToken(options.token) };
+  const tokens = checkToken(options.token);
+  return { ...options, onVisit, to, proxy: via, remote, host, checkToken, tokens, publish, tunnel };
+}
+
+/** The name of a pool's tunnel. */
+export function tunnelName({ tunnel, publish }: Pick<ClientPoolOptions, 'tunnel' | 'publish'>): string {
+  const wanted = publishInfo(publish);
+  if (tunnel !== undefined || wanted === undefined) return tunnel ?? DEFAULT_TUNNEL;
+  return `port-${wanted.port}${wanted.protocol === 'udp' ? '-udp' : ''}`;
+}
+
+/** What HELLO says of the option. */
+function publishInfo(option: ClientPoolOptions['publish']): PublishInfo | undefined {
+  if (option === undefined) return undefined;
+  const { port: wanted, share = false, protocol = 'tcp' } = typeof option === 'number' ? { port: option } : option;
+  return { port: wanted, protocol, share };
+}
+
+/** @throws InvalidOptionError where no visitors come from a port of the server's */
+function checkPublish({ session, opener }: Pick<Checked, 'session' | 'opener'>): void {
+  if (!session)
+    throw new InvalidOptionError('publish', 'has no effect with session: false, where nobody is asked for it');
+  if (opener !== 'client') return;
+  throw new InvalidOptionError('publish', 'has no place in a forward tunnel, whose visitors come in at the client');
 }
 
 function notAbove(low: string, lowest: number, high: string, highest: number): void {

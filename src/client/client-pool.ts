@@ -170,11 +170,13 @@ export class ClientPool<S extends boolean = true> extends VisitPool<S> {
   }
 
   async #start(): Promise<void> {
-    const { to, proxy, host, tls, tokens, tunnel, opener, session, idFormat, keepAliveMs, handshakeTimeoutMs, clock } =
-      this.#options;
+    const { to, proxy, host, tls, tokens, tunnel, publish, opener, session } = this.#options;
+    const { idFormat, keepAliveMs, handshakeTimeoutMs, clock } = this.#options;
     const settings = clientTlsSettings(this.#tls, host);
     const ring = await this.#latestKeys(tokens);
-    const greeting = { tokens: ring, hello: { tunnel, client: this.client, agent: AGENT }, opener };
+    // A server that knows nothing of it would let this client into a tunnel of that name, or say that there is none.
+    const wish = publish === undefined ? {} : { publish, require: ['publish'] };
+    const greeting = { tokens: ring, hello: { tunnel, client: this.client, agent: AGENT, ...wish }, opener };
     this.#rules = {
       to,
       proxy,

@@ -30,7 +30,7 @@ import {
   type VisitSource,
 } from '../shared/tunnel/visit-pool.ts';
 import { ClientPool, type ClientTlsRenewal } from './client-pool.ts';
-import { type ClientPoolOptions, DEFAULT_TUNNEL } from './client-pool-options.ts';
+import { type ClientPoolOptions, tunnelName } from './client-pool-options.ts';
 import type { Connect } from './dial.ts';
 import { KnownServer } from './known-server.ts';
 
@@ -252,7 +252,7 @@ export class Servers extends Events<ServersEventMap> implements VisitSource, Dat
   }
 
   get #tunnel(): string {
-    return this.#options.pool.tunnel ?? DEFAULT_TUNNEL;
+    return tunnelName(this.#options.pool);
   }
 
   #renewedTls(renewal: ClientTlsRenewal): ClientTlsOptions {

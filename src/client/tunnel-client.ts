@@ -79,7 +79,8 @@ export class TunnelClient extends Tunnel {
     }
     checkProtocol(options, target === undefined);
     const opener = target === undefined ? 'client' : 'server';
-    const { dial, ...pool } = checked.pool;
+    const { dial, ...given } = checked.pool;
+    const pool = { ...given, ...publishOf(given.publish, opener, protocol) };
     let onVisit: VisitListener | undefined;
     let onDatagrams: DatagramListener | undefined;
     // Only what is served here: the pools refuse the rest.
@@ -120,4 +121,21 @@ export class TunnelClient extends Tunnel {
     if (first === undefined) throw new NoNodeError('servers');
     return first.pool;
   }
+}
+
+/** The tunnel's protocol is that of its port. @throws InvalidOptionError where visitors come in here */
+function publishOf(
+  publish: ClientPoolOptions['publish'],
+  opener: 'client' | 'server',
+  protocol: 'tcp' | 'udp',
+): Pick<ClientPoolOptions, 'publish'> {
+  if (publish === undefined) return {};
+  if (opener === 'client') {
+    throw new InvalidOptionError('publish', 'has no place in a forward tunnel, whose visitors come in at the client');
+  }
+  if (typeof publish === 'number') return { publish: { port: publish, protocol } };
+  if ((publish.protocol ?? protocol) !== protocol) {
+    throw new InvalidOptionError('publish.protocol', `the tunnel's own is ${protocol}; leave one of them out`);
+  }
+  return { publish: { ...publish, protocol } };
 }

@@ -21,6 +21,9 @@ export interface DoorOptions extends Omit<ArrivalRules, 'tls' | 'greeting'> {
   readonly session: boolean;
 }
 
+/** What becomes of those who have proved a token. */
+type Admission = Pick<ServerGreetingOptions, 'hasTunnel' | 'admit' | 'prepare'>;
+
 /** The parts of `tls` that can be replaced while a pool runs. What is left out stays as it is. */
 export type TlsRenewal = Pick<ServerTlsOptions, 'cert' | 'key' | 'clientCa'>;
 
@@ -36,7 +39,7 @@ interface Secured {
 
 export class Door {
   readonly #options: DoorOptions;
-  readonly #greeting: Pick<ServerGreetingOptions, 'hasTunnel' | 'admit'>;
+  readonly #greeting: Admission;
   #allow: AddressRules;
   #tls: ServerTlsOptions;
   #secured: Secured | undefined;
@@ -44,7 +47,7 @@ export class Door {
   /** Until the last change has been made: each waits for the one before, so that the last one asked for counts. */
   #changes: Promise<unknown> = Promise.resolve();
 
-  constructor(options: DoorOptions, greeting: Pick<ServerGreetingOptions, 'hasTunnel' | 'admit'>) {
+  constructor(options: DoorOptions, greeting: Admission) {
     this.#options = options;
     this.#greeting = greeting;
     this.#allow = options.allow;

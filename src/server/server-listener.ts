@@ -4,8 +4,9 @@ import { Events } from '../shared/events.ts';
 import type { HostAddress } from '../shared/net/address.ts';
 import { tokensFault } from '../shared/session/check-token.ts';
 import type { Greeted } from '../shared/session/greeting.ts';
+import type { TokenTerms } from '../shared/session/token-ring.ts';
 import type { FrameDecoder } from '../shared/wire/decode.ts';
-import type { Settings } from '../shared/wire/messages.ts';
+import type { Hello, PublishInfo, Settings } from '../shared/wire/messages.ts';
 import { Acceptor, type AcceptorOwner, type Room } from './acceptor.ts';
 import type { Arrival } from './arrival.ts';
 import { Door, type TlsRenewal } from './door.ts';
@@ -37,6 +38,27 @@ export interface Tenant {
 /** Takes raw connections, which belong to no tunnel: whoever connects is its. */
 export type RawTenant = Pick<AcceptorOwner<Room>, 'has' | 'reserve' | 'onRaw'>;
 
+/** What a client that has proved its token wants to publish, and who it is. */
+export interface PublishRequest extends PublishInfo {
+  readonly tunnel: string;
+  /** The client process, 32 hex characters. */
+  readonly client: string;
+  /** Its token's name, or what stands for it where it has none. */
+  readonly owner: string;
+}
+
+/** Makes tunnels for clients that ask for a public port. */
+export interface Publisher {
+  /** Whether it has made, or is making, the tunnel of that name. */
+  has(tunnel: string): boolean;
+  /**
+   * Makes the tunnel, whose pool is a tenant when this resolves; undefined when it is there, and the client may come in now.
+   *
+   * @throws RejectedError when it may not, also by the promise
+   */
+  publish(request: PublishRequest): Promise<void> | undefined;
+}
+
 /** Accepts the connections of clients, and hands each to the pool of the tunnel that it names. */
 export class ServerListener extends Events<ListenerEventMap> implements AsyncDisposable {
   readonly #options: ReturnType<typeof checkServerListenerOptions>;
@@ -49,6 +71,7 @@ export class ServerListener extends Events<ListenerEventMap> implements AsyncDis
   #closed = false;
   /** What counts, or will when the keys are made. */
   #token: ServerListenerOptions['token'];
+  #publisher: Publisher | undefined;
 
   /**
    * @param raw takes all connections as they are, without a greeting @internal
@@ -69,6 +92,7 @@ export class ServerListener extends Events<ListenerEventMap> implements AsyncDis
           if (tenant === undefined) throw new RejectedError('tunnel', `there is no tunnel named ${tunnel} here`);
           return tenant.admit();
         },
+        prepare: (hello, terms) => this.#prepare(hello, terms),
       },
     );
   }
@@ -171,6 +195,47 @@ export class ServerListener extends Events<ListenerEventMap> implements AsyncDis
   /** A client of the tunnel that comes from now on hears that there is none. @internal */
   delete(tenant: Tenant): void {
     if (this.#tenants.get(tenant.tunnel) === tenant) this.#tenants.delete(tenant.tunnel);
+  }
+
+  /**
+   * Lets clients ask for public ports.
+   *
+   * @throws InvalidOptionError when anybody could, for want of a token, or when there is a publisher already
+   * @internal
+   */
+  setPublisher(publisher: Publisher): void {
+    if (this.#token === undefined) {
+      const why =
+        'is missing, and without any everybody who connects could open ports here; make one with `poold token`';
+      throw new InvalidOptionError('token', why);
+    }
+    if (this.#publisher !== undefined) {
+      throw new InvalidOptionError('listener', 'publishes already; give all ranges at once');
+    }
+    this.#publisher = publisher;
+  }
+
+  /** A client that asks for a port from now on hears that none is to be had. @internal */
+  deletePublisher(publisher: Publisher): void {
+    if (this.#publisher === publisher) this.#publisher = undefined;
+  }
+
+  /** @throws RejectedError for a client that wants what it cannot have */
+  #prepare({ tunnel, client, kid, publish }: Hello, { name = kid }: TokenTerms): Promise<void> | undefined {
+    const publisher = this.#publisher;
+    const made = publisher?.has(tunnel) === true;
+    if (publish === undefined) {
+      if (!made) return undefined;
+      throw new RejectedError('tunnel', `the tunnel ${tunnel} is one that a client publishes; publish its port, too`);
+    }
+    if (publisher === undefined) {
+      throw new RejectedError('tunnel', 'this server opens no ports for clients; leave publish out, or allow it there');
+    }
+    if (!made && this.#tenants.has(tunnel)) {
+      const why = `the tunnel ${tunnel} is the server's own`;
+      throw new RejectedError('tunnel', `${why}; choose another name, or leave publish out`);
+    }
+    return publisher.publish({ ...publish, tunnel, client, owner: name });
   }
 
   async #start(): Promise<void> {

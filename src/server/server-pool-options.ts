@@ -17,6 +17,9 @@ type CoreOptions = Pick<
 /** Default of `maxCapacity`. */
 export const DEFAULT_MAX_CAPACITY = 4096;
 
+/** Default of `keepAliveTimeoutMs`. */
+export const DEFAULT_KEEP_ALIVE_TIMEOUT_MS = 5000;
+
 /** Options of a {@link ServerPool}. One of `listen`, `server` and `listener` is required. */
 export interface ServerPoolOptions<S extends boolean = boolean> extends CoreOptions, ServerListenerOptions {
   /**
@@ -64,7 +67,7 @@ const schema = v.strictObject({
   worker: v.optional(wholeNumber(0, MAX_WORKERS - 1), 0),
   workers: v.optional(wholeNumber(1, MAX_WORKERS), 1),
   maxCapacity: v.optional(wholeNumber(1, 1_000_000), DEFAULT_MAX_CAPACITY),
-  keepAliveTimeoutMs: v.optional(milliseconds(1), 5000),
+  keepAliveTimeoutMs: v.optional(milliseconds(1), DEFAULT_KEEP_ALIVE_TIMEOUT_MS),
   stallTimeoutMs: v.optional(milliseconds(), 600_000),
   clientStrategy: v.optional(v.picklist(STRATEGIES, `wants one of ${STRATEGIES.join(', ')}`), 'least-in-use'),
   session: v.optional(v.boolean('wants true or false'), true),

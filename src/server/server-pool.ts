@@ -92,6 +92,11 @@ export class ServerPool<S extends boolean = true> extends VisitPool<S> {
     return this.#options.opener;
   }
 
+  /** Where its clients connect: the listener that it was given, or its own, which it starts and closes. */
+  get listener(): ServerListener {
+    return this.#listener;
+  }
+
   /** The address that clients connect to; undefined before {@link start}. */
   get address(): HostAddress | undefined {
     return this.#listener.address;
@@ -153,6 +158,16 @@ export class ServerPool<S extends boolean = true> extends VisitPool<S> {
    */
   async setTls(renewal: TlsRenewal): Promise<void> {
     await this.#listener.setTls(renewal);
+  }
+
+  /** Asks all its clients for a sign of life at once, on every connection that can answer. @internal */
+  askAll(): void {
+    this.#liveness.askAll();
+  }
+
+  /** Whether nothing was heard of its clients since then, the clock's ms. Never without `keepAliveMs`. @internal */
+  silentSince(then: number): boolean {
+    return this.#liveness.silentSince(then);
   }
 
   /** With another client, if one is connected. */

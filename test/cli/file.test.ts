@@ -1,6 +1,6 @@
 /** Many tunnels of one file: served together, and changed one by one while the others go on. */
 import { once } from 'node:events';
-import { writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import test, { type ExecutionContext } from 'ava';
 import { startCli, textFile, runCli } from '../helpers/cli.ts';
@@ -320,4 +320,45 @@ test('what holds is printed with where it is from: flag, environment, file, defa
   ])
     t.true(lines.has(line), `${line}\n${stdout}`);
   t.notRegex(stdout, new RegExp(TOKEN));
+});
+
+test.serial('a server that has no tunnels of its own opens ports for the tunnels of a client’s file', async (t) => {
+  await using target = await startTarget(echo);
+  const at = await freePorts('listen', 'web', 'admin');
+  const { child: server } = await startFile(
+    t,
+    'server',
+    `server:
+  listen: 127.0.0.1:${at.listen}
+  token: \${SECRET}
+  admin: ${at.admin}
+  publish:
+    ports: ${at.web}
+    host: 127.0.0.1
+`,
+  );
+  await using _server = server;
+  await server.printed(/"listening"/);
+  const ready = await fetch(`http://127.0.0.1:${at.admin}/readyz`);
+  t.is(await ready.text(), 'ready: listening, no tunnels yet\n');
+  const { child: client } = await startFile(
+    t,
+    'client',
+    `client:
+  server: 127.0.0.1:${at.listen}
+  token: \${SECRET}
+  tunnels:
+    site: { target: ${target.port}, publish: ${at.web} }
+`,
+  );
+  await using _client = client;
+  t.is(await askSoon(at.web, 'hello'), 'hello');
+  const status = await (await fetch(`http://127.0.0.1:${at.admin}/status`)).json();
+  t.like(status, { tunnels: [{ tunnel: 'site', entrance: `127.0.0.1:${at.web}` }], ready: true });
+  const own = `  tunnels:\n    site: { public: "127.0.0.1:0" }\n`;
+  const file = server.process.spawnargs.at(-1) as string;
+  t.regex(
+    await reload(server, file, (await readFile(file, 'utf8')) + own),
+    /a client has published port \d+ under this name/,
+  );
 });

@@ -1,7 +1,8 @@
 import test from 'ava';
 import { until } from '../helpers/events.ts';
 import { ask, startPair } from '../helpers/pair.ts';
-import { echo, startSilentTarget, startTarget } from '../helpers/targets.ts';
+import { startClient, startPublishing, visit } from '../helpers/publishing.ts';
+import { echo, freePort, startSilentTarget, startTarget } from '../helpers/targets.ts';
 
 /** Handles that only poold could have left: sockets, servers, timers that keep the process alive. */
 function handles(): string[] {
@@ -51,3 +52,21 @@ for (const end of ['close', 'servers.destroy'] as const) {
     await until(() => handles().length <= before, `no more than ${before} handles are left, not ${handles().join()}`);
   });
 }
+
+test.serial('ports that clients have opened end with their clients, and with the server', async (t) => {
+  const before = handles().length;
+  {
+    await using target = await startTarget(echo);
+    await using server = await startPublishing({ lingerMs: 0 });
+    const alone = handles().length;
+    const port = await freePort();
+    for (const tunnel of ['first', 'second']) {
+      const client = await startClient(server.client(port, target.port, { tunnel }));
+      t.is(await ask(visit(port), tunnel), tunnel);
+      await client.close({ graceMs: 0 });
+      await until(() => handles().length <= alone, `nothing of it is left, not ${handles().join()}`);
+    }
+    await startClient(server.client(port, target.port));
+  }
+  await until(() => handles().length <= before, `no more than ${before} handles are left, not ${handles().join()}`);
+});

@@ -9,6 +9,7 @@
 import { Command } from 'commander';
 import { levelsOf } from '../../src/cli/command-flags.ts';
 import type { Side } from '../../src/cli/config/config-file.ts';
+import { NESTED } from '../../src/cli/config/section.ts';
 import { attributeOf, type Flag, keyOf } from '../../src/cli/flag.ts';
 import { FLOW } from '../../src/cli/flags.ts';
 import { strangersToFlow } from '../../src/cli/flow.ts';
@@ -54,10 +55,11 @@ function sideSchema(side: Side): Schema {
     properties: {
       ...references(side, [...process, ...shared]),
       ...(side === 'server' ? { tokens: TOKENS } : {}),
+      ...nested(side, [...process, ...shared]),
       tunnels: { description: 'The tunnels, by name.', type: 'object', additionalProperties: tunnel, minProperties: 1 },
     },
     additionalProperties: false,
-    required: ['tunnels'],
+    ...(side === 'server' ? { anyOf: [{ required: ['tunnels'] }, ...PUBLISHES] } : { required: ['tunnels'] }),
     // A tunnel that does not say has the flow of all, or else is a reverse one.
     allOf: [
       when(says('forward'), tunnelsThatDoNotSay(without(side, 'forward'))),
@@ -69,6 +71,29 @@ function sideSchema(side: Side): Schema {
 function references(side: Side, flags: readonly Flag[]): Properties {
   return Object.fromEntries(flags.map((flag) => [keyOf(flag), { $ref: `#/definitions/${side}/${keyOf(flag)}` }]));
 }
+
+/** The maps whose keys are flags' names behind a dash. */
+function nested(side: Side, flags: readonly Flag[]): Properties {
+  const maps = NESTED.flatMap((key) => {
+    const inner = flags.map(keyOf).filter((name) => name.startsWith(`${key}-`));
+    if (inner.length === 0) return [];
+    const properties = inner.map((name) => [name.slice(key.length + 1), { $ref: `#/definitions/${side}/${name}` }]);
+    const schema: Schema = {
+      description: `The options that begin with ${key}-.`,
+      type: 'object',
+      properties: Object.fromEntries(properties),
+      additionalProperties: false,
+    };
+    return [[key, schema] as const];
+  });
+  return Object.fromEntries(maps);
+}
+
+/** A server may have those tunnels alone that its clients ask for. */
+const PUBLISHES: readonly Schema[] = [
+  { required: ['publish-ports'] },
+  { required: ['publish'], properties: { publish: { required: ['ports'] } } },
+];
 
 /** Any text, or what YAML takes for something else: a number, a day. */
 const TEXT: Schema = { type: ['string', 'number', 'boolean'] };

@@ -98,5 +98,15 @@ export function makeReport(
 ): StatusReport {
   const at = new Date().toISOString();
   const startedAt = new Date(performance.timeOrigin).toISOString();
-  return { version: 1, poold: POOLD, role, at, startedAt, ...readinessOf(tunnels), processes, tunnels, listeners };
+  return {
+    version: 1,
+    poold: POOLD,
+    role,
+    at,
+    startedAt,
+    ...readinessOf({ tunnels, listeners }),
+    processes,
+    tunnels,
+    listeners,
+  };
 }

@@ -41,10 +41,12 @@ export interface Note {
 }
 
 /** Whether all tunnels serve. A server is ready when it listens, a client when one of its servers is connected. */
-export function readinessOf(tunnels: readonly TunnelSnapshot[]): Readiness {
+export function readinessOf({ tunnels, listeners }: Pick<StatusReport, 'tunnels' | 'listeners'>): Readiness {
   const all = tunnels.map(readinessOfOne);
   const reasons = [...new Set(all.map(({ reason }) => reason))].join('; ');
-  if (all.length === 0) return { ready: false, reason: 'starting' };
+  // A server may have those tunnels alone that its clients open.
+  const listening = listeners.some(({ listen }) => listen !== '');
+  if (all.length === 0) return { ready: listening, reason: listening ? 'listening, no tunnels yet' : 'starting' };
   return all.find(({ ready }) => !ready) ?? { ready: true, reason: reasons };
 }
 

@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { ConfigError, reasonOf } from '../../shared/errors.ts';
 import type { Flag } from '../flag.ts';
+import { PUBLISH_FLAGS } from '../publish-flags.ts';
 import { placeOf, readSection, type Section } from './section.ts';
 import { type FileToken, readTokens } from './tokens.ts';
 import { type Branch, type Place, type Problem, readTree, type Tree } from './tree.ts';
@@ -97,8 +98,11 @@ function readSide(path: string, side: Side, branch: Branch, levels: Levels, prob
   const tunnels = new Map<string, FileTunnel>();
   const named = branch.entries.get('tunnels');
   const add = (place: Place, text: string): void => void problems.push({ line: place.line, path: place.path, text });
-  if (named === undefined) add(branch, 'has no tunnels; name one at least below tunnels:');
-  else if (named.kind !== 'map' || named.entries.size === 0) add(named, 'wants tunnels, each by its name');
+  // A server may have those alone that its clients ask for.
+  const publishes = side === 'server' && [...common.keys()].includes(PUBLISH_FLAGS.ports);
+  if (named === undefined) {
+    if (!publishes) add(branch, 'has no tunnels; name one at least below tunnels:');
+  } else if (named.kind !== 'map' || named.entries.size === 0) add(named, 'wants tunnels, each by its name');
   else {
     for (const [name, tree] of named.entries) {
       if (tree.kind !== 'map') add(tree, 'wants options, one to a line');

@@ -29,7 +29,7 @@ export function readSection(
 ): Section {
   const known = new Map([...flags].map((flag) => [keyOf(flag), flag]));
   const section = new Map<Flag, Given>();
-  for (const [key, tree] of entries) {
+  for (const [key, tree] of flat(entries)) {
     if (others.includes(key)) continue;
     const flag = known.get(key);
     if (flag === undefined) {
@@ -43,6 +43,17 @@ export function readSection(
     }
   }
   return section;
+}
+
+/** Keys whose map's keys are flags' names with a dash in between: `publish: { ports: … }` is `publish-ports: …`. */
+export const NESTED: readonly string[] = ['publish'];
+
+function* flat(entries: Branch['entries']): Generator<[key: string, tree: Tree]> {
+  for (const [key, tree] of entries) {
+    if (tree.kind === 'map' && NESTED.includes(key))
+      for (const [inner, one] of tree.entries) yield [`${key}-${inner}`, one];
+    else yield [key, tree];
+  }
 }
 
 /** Where it stands, alone. */

@@ -24,7 +24,7 @@ import {
 } from '../wire/messages.ts';
 import { clientProof, proofsEqual, serverProof, type Transcript } from '../wire/proof.ts';
 import type { SessionRole } from './session-state.ts';
-import type { TokenRing } from './token-ring.ts';
+import type { TokenRing, TokenTerms } from './token-ring.ts';
 
 /** What the greeting of one connection is bound to. */
 export interface Channel {
@@ -85,6 +85,11 @@ export interface ServerGreetingOptions {
   /** Whether a tunnel of that name exists. */
   readonly hasTunnel: (tunnel: string) => boolean;
   readonly admit: Admit;
+  /**
+   * Makes what a client that has proved its token asks for before it can be admitted; undefined when nothing is to be made.
+   * Throws RejectedError, or rejects with it, to turn the client away.
+   */
+  readonly prepare?: (hello: Hello, terms: TokenTerms) => Promise<void> | undefined;
   /** Calls `judge` when it is the turn of this HELLO: now, later or never. Without it, all are judged at once. */
   readonly turn?: (hello: HelloInfo, judge: () => void) => void;
   /** Told when a judged proof is of no token that is good here, an expired one among them, before it is refused. */
@@ -118,8 +123,8 @@ export class ServerGreeting implements Greeting {
   }
 
   #judge(hello: Hello): Answer {
-    const { channel, tokens, wallNow, hasTunnel, admit, onWrongProof } = this.#options;
-    const { tunnel, client, agent, kid } = hello;
+    const { channel, tokens, wallNow, prepare, onWrongProof } = this.#options;
+    const { tunnel, kid } = hello;
     const key = tokens.keyFor(kid, tunnel);
     const transcript: Transcript = {
       ...channel,
@@ -131,7 +136,8 @@ export class ServerGreeting implements Greeting {
       onWrongProof?.();
       throw new RejectedError('auth', NO_PROOF);
     }
-    const { name, expiresAt = Infinity, tunnels } = tokens.termsOf(kid);
+    const terms = tokens.termsOf(kid);
+    const { name, expiresAt = Infinity, tunnels } = terms;
     if (expiresAt <= wallNow()) {
       onWrongProof?.();
       throw new TokenExpiredError(name, expiresAt, NO_PROOF);
@@ -139,6 +145,24 @@ export class ServerGreeting implements Greeting {
     if (tunnels?.has(tunnel) === false) {
       throw new RejectedError('tunnel', `this token does not open the tunnel ${tunnel}; use one that does`);
     }
+    const welcome = (): Answer => this.#welcome(hello, terms, key, transcript);
+    const preparing = prepare?.(hello, terms);
+    if (preparing === undefined) return welcome();
+    const refuse = (error: unknown) => (): never => {
+      throw error;
+    };
+    return {
+      later: (ready) =>
+        void preparing.then(
+          () => ready(welcome),
+          (error: unknown) => ready(refuse(error)),
+        ),
+    };
+  }
+
+  #welcome(hello: Hello, { name, expiresAt = Infinity }: TokenTerms, key: Buffer, transcript: Transcript): Answer {
+    const { hasTunnel, admit } = this.#options;
+    const { tunnel, client, agent } = hello;
     if (!hasTunnel(tunnel)) throw new RejectedError('tunnel', `there is no tunnel named ${tunnel} here`);
     const settings = admit(hello);
     const json = encodeWelcomeJson(settings);

@@ -78,6 +78,24 @@ export class Liveness {
     }
   }
 
+  /** Asks everybody now, who has a visit among them; {@link silentSince} says what came of it. */
+  askAll(): void {
+    const now = this.#options.clock.now();
+    for (const [session, watch] of this.#sessions) {
+      if (isHeld(session) || owesAnswer(session, watch)) continue;
+      // In a visit nobody is closed for it: the answer may stand behind what a slow target has not read.
+      if (session.visit === undefined) this.#ask(session, watch, now);
+      else session.ping();
+    }
+  }
+
+  /** Whether nobody was heard since then, and everybody could have been. False while there is nobody, or nothing is watched. */
+  silentSince(then: number): boolean {
+    if (this.#sessions.size === 0) return false;
+    for (const session of this.#sessions.keys()) if (session.lastHeardAt >= then || isHeld(session)) return false;
+    return true;
+  }
+
   stop(): void {
     this.#options.clock.clearTimeout(this.#timer);
     this.#timer = undefined;
@@ -97,9 +115,7 @@ export class Liveness {
     for (const [session, watch] of [...this.#sessions]) {
       if (!owesAnswer(session, watch)) watch.askedAt = undefined;
       else if (jumped) watch.askedAt = now;
-      // A session that is not read, because its visit's receiver is slow, says nothing about its peer.
-      const held = session.visit !== undefined && !session.visit.flowing && session.unsent > 0;
-      if (session.paused || held) continue;
+      if (isHeld(session)) continue;
       if (jumped && session.visit === undefined) this.#ask(session, watch, now);
       else this.#judge(session, watch, now);
     }
@@ -131,6 +147,11 @@ export class Liveness {
     watch.askedAt = now;
     session.ping();
   }
+}
+
+/** A session that is not read, because its visit's receiver is slow, says nothing about its peer. */
+function isHeld({ paused, unsent, visit }: Session): boolean {
+  return paused || (visit !== undefined && !visit.flowing && unsent > 0);
 }
 
 /** Whether a session was asked and has not been heard since. */

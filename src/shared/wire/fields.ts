@@ -85,8 +85,11 @@ export function check<T>(
 }
 
 /** A message's schema: `entries` by key; a key that is absent is reported as missing. */
-export function message<const Entries extends v.ObjectEntries>(entries: Entries): v.ObjectSchema<Entries, string> {
-  return v.object(entries, 'is missing');
+export function message<const Entries extends v.ObjectEntries>(
+  entries: Entries,
+): v.ObjectSchema<Entries, v.ErrorMessage<v.ObjectIssue>> {
+  // The object itself may be a field of another one.
+  return v.object(entries, ({ expected }) => (expected === 'Object' ? 'is not an object' : 'is missing'));
 }
 
 /** A field that is a name ({@link isName}). */

@@ -72,6 +72,15 @@ export function decodeChallenge(payload: Buffer): Challenge {
   return { version: PROTOCOL_VERSION, nonce: payload.subarray(1) };
 }
 
+/** A public port that the client asks the server to open for its tunnel. */
+export interface PublishInfo {
+  readonly port: number;
+  /** What visitors speak there. */
+  readonly protocol: 'tcp' | 'udp';
+  /** Whether other clients that say the same may serve the port's visitors, too. */
+  readonly share: boolean;
+}
+
 /** What the client says about itself in HELLO. */
 export interface HelloInfo {
   /** Whose visits this connection is for. */
@@ -82,6 +91,7 @@ export interface HelloInfo {
   readonly agent: string;
   /** Which of the server's tokens to try (`deriveKid`), 8 lower-case hex characters. */
   readonly kid: string;
+  readonly publish?: PublishInfo;
   /** Keys of this message which the server must understand or refuse. */
   readonly require?: readonly string[];
 }
@@ -95,11 +105,18 @@ export interface Hello extends HelloInfo {
   readonly json: Buffer;
 }
 
+const PublishSchema = message({
+  port: integerField(1, 65_535),
+  protocol: v.picklist(['tcp', 'udp'], 'is neither "tcp" nor "udp"'),
+  share: v.boolean('is neither true nor false'),
+});
+
 const HelloSchema = message({
   tunnel: nameField,
   client: patternField(/^[0-9a-f]{32}$/, '32 lower-case hex characters'),
   agent: patternField(/^[\x20-\x7e]{1,128}$/, '1 to 128 printable ASCII characters'),
   kid: patternField(/^[0-9a-f]{8}$/, '8 lower-case hex characters'),
+  publish: v.exactOptional(PublishSchema),
   require: v.exactOptional(
     v.pipe(v.array(nameField, 'is not a list'), v.maxLength(MAX_REQUIRED, `has more than ${MAX_REQUIRED} entries`)),
   ),
@@ -107,8 +124,8 @@ const HelloSchema = message({
 
 /** The JSON of a HELLO: made first, because the proof covers it. */
 export function encodeHelloJson(info: HelloInfo): Buffer {
-  const { tunnel, client, agent, kid, require } = info;
-  return Buffer.from(JSON.stringify({ tunnel, client, agent, kid, require }));
+  const { tunnel, client, agent, kid, publish, require } = info;
+  return Buffer.from(JSON.stringify({ tunnel, client, agent, kid, publish, require }));
 }
 
 /** @throws RangeError if proof or nonce have a wrong length */

@@ -178,6 +178,44 @@ test('a HELLO that waits for its turn is answered then, and nothing may come bef
   t.notThrows(() => turns[1]?.(), 'its turn comes too late, and does nothing');
 });
 
+test('who wants something made is answered when it is there, and only who has proved the token is heard', async (t) => {
+  const made: (() => void)[] = [];
+  const prepare = (): Promise<void> => new Promise((resolve) => made.push(resolve));
+  const [near, far] = wire();
+  let settled = false;
+  const sides = Promise.all([greet(near, await server({ prepare })), greet(far, await clientGreeting())]);
+  void sides.then(() => (settled = true));
+  await until(() => made.length === 1, 'it is being made');
+  t.false(settled);
+  made[0]?.();
+  const [there] = await sides;
+  t.is(there.greeted.client, CLIENT);
+
+  const to = await server({ prepare });
+  const other = await TokenRing.from(['another token entirely']);
+  t.is(refuses(t, to, helloOf(await client(CHANNEL, other), to)), 'auth');
+  t.is(made.length, 1);
+});
+
+test('what cannot be made is refused in its own words; who hangs up meanwhile is not waited for', async (t) => {
+  const refusal = new RejectedError('limit', 'somebody else has it', 1000);
+  const [near, far] = wire(5);
+  const prepare = (): Promise<void> => Promise.reject(refusal);
+  const sides = await Promise.allSettled([greet(near, await server({ prepare })), greet(far, await clientGreeting())]);
+  const reason = { reason: 'limit', detail: 'somebody else has it', retryAfterMs: 1000 };
+  for (const side of sides) t.like(side, { status: 'rejected', reason });
+
+  const made: (() => void)[] = [];
+  const slowly = (): Promise<void> => new Promise((resolve) => made.push(resolve));
+  const [second, impatient] = wire();
+  const greeting = greet(second, await server({ prepare: slowly }));
+  void greet(impatient, await clientGreeting()).catch(() => {});
+  await until(() => made.length === 1, 'it is being made');
+  impatient.destroy();
+  await t.throwsAsync(greeting, { code: 'POOLD_ERR_DIAL' });
+  t.notThrows(() => made[0]?.(), 'it comes too late, and does nothing');
+});
+
 test('a HELLO that cannot be read is another version’s', async (t) => {
   for (const hello of [Buffer.alloc(10), Buffer.alloc(100), Buffer.concat([Buffer.alloc(48), Buffer.from('{}')])]) {
     const to = await server();

@@ -287,3 +287,37 @@ test('a loop that is busy for a moment asks nobody', async (t) => {
   t.deepEqual(session.asked, []);
   liveness.stop();
 });
+
+test('all who can answer are asked at once, and one that does shows that the other end is there', async (t) => {
+  const { time, liveness, add } = livenessOf({ mode: 'reap' });
+  const [idle, visited, sending, paused] = [add(), add(), add('two'), add('two')];
+  visited.visit = {};
+  Object.assign(sending, { visit: {}, unsent: 10 });
+  paused.paused = true;
+  await time.advance(100);
+  const asked = time.clock.now();
+  t.true([idle, visited].every((session) => (session.deaf = true)));
+  liveness.askAll();
+  liveness.askAll();
+  t.deepEqual(
+    [idle, visited, sending, paused].map((session) => session.asked.length),
+    [1, 2, 0, 0],
+  );
+  t.false(liveness.silentSince(asked), 'nobody knows about those that could not answer');
+  liveness.delete(sending as unknown as Session);
+  liveness.delete(paused as unknown as Session);
+  t.true(liveness.silentSince(asked));
+  visited.lastHeardAt = asked;
+  t.false(liveness.silentSince(asked));
+  await time.advance(6000);
+  t.is(idle.closedFor, 'keep-alive-timeout');
+  t.is(visited.closedFor, undefined, 'in a visit nobody is closed for it');
+  liveness.stop();
+});
+
+test('without anybody, or with keep-alive off, nobody is called silent', (t) => {
+  t.false(livenessOf().liveness.silentSince(1000));
+  const { liveness, add } = livenessOf({ keepAliveMs: 0 });
+  add();
+  t.false(liveness.silentSince(1000));
+});

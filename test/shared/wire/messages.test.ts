@@ -19,6 +19,7 @@ import {
   encodeWelcomeJson,
   type HelloInfo,
   type OpenInfo,
+  type PublishInfo,
   type Reject,
   type Settings,
 } from '../../../src/shared/wire/messages.ts';
@@ -27,6 +28,7 @@ const proof = Buffer.alloc(32, 0xaa);
 const nonce = Buffer.alloc(16, 0xbb);
 
 const info: HelloInfo = { tunnel: 'web', client: '0f'.repeat(16), agent: 'poold/0.1.0', kid: '0123abcd' };
+const publish: PublishInfo = { port: 8080, protocol: 'udp', share: true };
 const settings: Settings = { opener: 'server', maxConnections: 64, keepAliveMs: 30_000, worker: 1, workers: 2 };
 const open: OpenInfo = { protocol: 'tcp', tunnel: 'web', remote: '203.0.113.7:51234', local: '[2001:db8::1]:443' };
 
@@ -67,7 +69,7 @@ test('a CHALLENGE of another version or length is refused', (t) => {
 });
 
 test('HELLO survives the way there, with the JSON as it was sent', (t) => {
-  for (const sent of [info, { ...info, require: ['tunnel', 'require'] }]) {
+  for (const sent of [info, { ...info, publish, require: ['publish', 'tunnel', 'require'] }]) {
     const bytes = encodeHelloJson(sent);
     t.deepEqual(decodeHello(encodeHello(proof, nonce, bytes)), { ...sent, proof, nonce, json: bytes });
   }
@@ -93,6 +95,13 @@ test('a malformed HELLO is refused with the name of what is wrong', (t) => {
     [hello({ agent: 'x'.repeat(129) }), /^HELLO: agent is not/],
     [hello({ kid: '0123ABCD' }), /^HELLO: kid is not/],
     [hello({ kid: 12_345_678 }), /^HELLO: kid is not/],
+    [hello({ publish: 8080 }), /^HELLO: publish is not an object$/],
+    [hello({ publish: null }), /^HELLO: publish is not an object$/],
+    [hello({ publish: { ...publish, port: 0 } }), /^HELLO: publish\.port is not an integer from 1 to 65535$/],
+    [hello({ publish: { ...publish, port: '80' } }), /^HELLO: publish\.port is not/],
+    [hello({ publish: { ...publish, protocol: 'sctp' } }), /^HELLO: publish\.protocol is neither/],
+    [hello({ publish: { ...publish, share: 'yes' } }), /^HELLO: publish\.share is neither/],
+    [hello({ publish: { port: 80, protocol: 'tcp' } }), /^HELLO: publish\.share is missing$/],
     [hello({ require: 'tunnel' }), /^HELLO: require is not/],
     [hello({ require: [''] }), /^HELLO: require\.0 is not/],
     [hello({ require: Array.from({ length: 17 }, () => 'tunnel') }), /^HELLO: require has more than 16/],
