@@ -6,6 +6,7 @@ import type { TunnelClientOptions } from '../client/tunnel-client.ts';
 import type { ServerPoolOptions } from '../server/server-pool-options.ts';
 import type { TunnelServerOptions } from '../server/tunnel-server.ts';
 import { ConfigError, reasonOf } from '../shared/errors.ts';
+import type { HostAddress } from '../shared/net/address.ts';
 import { fileMaterial } from '../shared/tls/material.ts';
 import type { TlsUse } from '../shared/tls/pem.ts';
 import { DATAGRAM_FLAGS } from './datagram-flags.ts';
@@ -43,7 +44,7 @@ export interface ServerSettings extends CommonSettings {
   /** Processes that serve. */
   readonly workers: number;
   readonly pool: ServerPoolOptions<true>;
-  readonly tunnel: Omit<TunnelServerOptions, 'pool'>;
+  readonly tunnel: Omit<TunnelServerOptions, 'pool' | 'public'> & { readonly public?: HostAddress };
 }
 
 export interface ClientSettings extends CommonSettings, Patience {
