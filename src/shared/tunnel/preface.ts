@@ -141,9 +141,10 @@ export class Preface {
   socketEnded(): void {
     // The farewell ends the socket once it has been written.
     if (this.#stage === 'farewell') return;
+    if (this.#bytes.length > 0) return this.#fault();
     // Who says nothing at all has only looked whether somebody listens, as balancers do.
-    if (this.#bytes.length === 0) this.refuse();
-    else this.#fault();
+    this.#leave();
+    this.#socket.destroy();
   }
 
   /** @internal */
