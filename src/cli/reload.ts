@@ -5,6 +5,8 @@ import { checkServerListenerOptions } from '../server/server-listener-options.ts
 import { checkServerPoolOptions } from '../server/server-pool-options.ts';
 import type { TunnelServer } from '../server/tunnel-server.ts';
 import { ConfigError, InvalidOptionError, reasonOf } from '../shared/errors.ts';
+import { AddressRanges } from '../shared/net/address-rules.ts';
+import { checkHosts } from '../shared/tunnel/public-listener.ts';
 import { visitorRules } from '../shared/tunnel/visitor-rules.ts';
 import type { Logger } from './logging.ts';
 import { explain } from './option-errors.ts';
@@ -62,16 +64,20 @@ export function onDemand(reload: Reload): () => Promise<{ readonly reloaded: tru
   };
 }
 
-/** Takes what files hold: certificate, authorities, tokens, allow list, rules for visitors. */
+/** Takes what files hold: certificate, authorities, tokens, allow list, rules for visitors, hosts, proxies in front. */
 export async function renewServer(server: TunnelServer, { pool, tunnel }: ServerSettings): Promise<void> {
   // All of it first: the certificate is checked as it is taken, and the rest must not fail behind it.
   checkServerListenerOptions(checkServerPoolOptions(pool).own, true);
   visitorRules(tunnel.visitors ?? {});
+  checkHosts([tunnel.hosts ?? []]);
+  void new AddressRanges('proxyFrom', tunnel.proxyFrom ?? []);
   const { mode, cert, key, clientCa } = pool.tls ?? { mode: 1 };
   if (mode !== 0) await server.pool.setTls(stated({ cert, key, clientCa }));
   await server.pool.setTokens(pool.token);
   server.pool.setAllow(pool.allow ?? []);
   server.setVisitorRules(tunnel.visitors ?? {});
+  server.setHosts(tunnel.hosts ?? []);
+  server.publicListener?.setProxyFrom(tunnel.proxyFrom ?? []);
 }
 
 /** The same: certificate, authorities, token, rules for visitors. */

@@ -123,14 +123,13 @@ export class Preface {
     this.#bytes = NOTHING;
     this.#rules.clock.clearTimeout(this.#timer);
     this.#wait(FAREWELL_MS);
-    // What comes still is read and dropped: unread, it would make a reset of the end, and that overtake the answer.
     this.#socket.end(answer);
-    this.#socket.read();
   }
 
   /** @internal */
   socketReadable(): void {
     const chunk = this.#socket.read() as Buffer | null;
+    // What still comes is dropped: unread it would make a reset of the end, which may overtake the answer.
     if (chunk === null || this.#stage === 'farewell') return;
     this.#bytes = this.#bytes.length === 0 ? chunk : Buffer.concat([this.#bytes, chunk]);
     if (this.#stage === 'header') this.#lookForHeader();
