@@ -85,7 +85,7 @@ const unclear: [what: string, request: string, answer: RegExp][] = [
 ];
 
 for (const [what, request, expected] of unclear) {
-  test(`a request with ${what} goes to nobody, not even to who has the rest`, async (t) => {
+  test(`case 25: a request with ${what} goes to nobody, not even to who has the rest`, async (t) => {
     await using at = new Address();
     await at.tunnel(['a.example'], answer('A'));
     await at.tunnel(undefined, answer('rest'));
@@ -259,7 +259,7 @@ test('a tunnel with an address of its own tells itself whom it turned away', asy
   await target[Symbol.asyncDispose]();
 });
 
-test('who does not say in time whom it wants is broken off, and who leaves meanwhile leaves nothing', async (t) => {
+test('case 24: who does not say in time whom it wants is broken off, and who leaves meanwhile leaves nothing', async (t) => {
   const time = manualClock();
   await using at = new Address({ clock: time.clock });
   await at.tunnel(['a.example'], echo);
@@ -285,7 +285,7 @@ test('who does not say in time whom it wants is broken off, and who leaves meanw
   t.is(at.refused[1]?.waitedMs, 5000);
 });
 
-test('case 4: a crowd that says nothing is bounded, the oldest goes, and a visitor behind the same address is served', async (t) => {
+test('case 24: a crowd that says nothing is bounded, the oldest goes, and a visitor behind the same address is served', async (t) => {
   await using at = new Address();
   await at.tunnel(['a.example'], answer('A'));
   const crowd = Array.from({ length: 200 }, () => sayTo(at.port, ['G']));

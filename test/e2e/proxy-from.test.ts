@@ -107,7 +107,7 @@ test('what a proxy adds to its header is passed over', async (t) => {
   t.is(at.told[0]?.remote, '198.51.100.7:4711');
 });
 
-test('the header of somebody else is not one: its bytes go to the target, and its address stays', async (t) => {
+test('case 23: the header of somebody else is not one: its bytes go to the target, and its address stays', async (t) => {
   await using at = await startTelling();
   for (const version of [1, 2] as const) {
     const header = encodeProxyHeader(version, ends('198.51.100.7'));
@@ -132,7 +132,7 @@ const broken: [what: string, said: (string | Buffer)[]][] = [
 ];
 
 for (const [what, said] of broken) {
-  test(`a trusted proxy that sends ${what} is reset`, async (t) => {
+  test(`case 23: a trusted proxy that sends ${what} is reset`, async (t) => {
     await using at = new Address({ proxyFrom: [PROXY] });
     await at.tunnel(undefined, echo);
     t.deepEqual(await sayTo(at.port, said).fate, { text: '', end: 'ECONNRESET' });
@@ -275,7 +275,7 @@ test('a ClientHello that comes byte by byte behind a header reaches its server',
   cutter.close();
 });
 
-test('case 4: those who say nothing behind a proxy have a bound of their own, and one address does not fill it', async (t) => {
+test('case 24: those who say nothing behind a proxy have a bound of their own, and one address does not fill it', async (t) => {
   await using at = new Address({ proxyFrom: [PROXY] });
   await at.tunnel(['a.example'], answer('A'));
   const header = (ip: string): string => encodeProxyHeader(1, ends(ip)).toString('latin1');

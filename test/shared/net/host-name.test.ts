@@ -87,7 +87,7 @@ test('a ClientHello of post-quantum size is waited for, and read', (t) => {
   t.deepEqual(readHost(inRecords(bytes, 512)), tls('a.example'));
 });
 
-test('a server name that is none names nobody, and is not taken for another', async (t) => {
+test('case 25: a server name that is none names nobody, and is not taken for another', async (t) => {
   const bytes = await hello('www.example.org');
   const as = (name: string): HostRead | undefined => readHost(renamed(bytes, 'www.example.org', name));
   t.deepEqual(as('ww2.example.org'), tls('ww2.example.org'));
@@ -159,7 +159,7 @@ test('who does not come to the point is not waited for any longer', (t) => {
   t.deepEqual(readHost(endless), tls(undefined));
 });
 
-test('a head or hello made to be slow to read is not', (t) => {
+test('case 25: a head or hello made to be slow to read is not', (t) => {
   const spaces = Buffer.from(`GET / HTTP/1.1\r\nhost:${' '.repeat(MAX_PEEK_BYTES - 100)}x`);
   const lines = Buffer.from(`GET / HTTP/1.1\r\n${'host\t'.repeat(1000)}${'\r\n :'.repeat(2000)}\r\n\r\n`);
   const records = inRecords(helloWith('a.example', 2000), 1).subarray(0, -1);
