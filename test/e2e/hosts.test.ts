@@ -144,6 +144,9 @@ test('a listener that was started keeps its port without tunnels, until it is cl
   const a = await at.tunnel(['a.example'], answer('A'));
   await a.server.close({ graceMs: 0 });
   t.is(at.port, port);
+  t.is(a.server.address, undefined);
+  const stranger = new Map([[a.server, ['b.example']]]);
+  t.throws(() => at.listener.setHosts(stranger), { instanceOf: InvalidOptionError, message: /have started/ });
   await at.listener.close();
   t.is((await sayTo(port, []).fate).end, 'ECONNREFUSED');
   await t.throwsAsync(at.tunnel(['b.example'], echo), {

@@ -242,7 +242,7 @@ test('however header and first bytes are cut, the target has what was meant for 
   t.is(at.listener.stats().refused.host, 0);
 });
 
-test('a ClientHello that comes byte by byte behind a header reaches its server', async (t) => {
+test('a ClientHello of two packets that comes byte by byte behind a header reaches its server', async (t) => {
   await using at = new Address({ proxyFrom: [PROXY] });
   await at.tlsTunnel('a.example', ['a.example']);
   const { authority } = await testCertificates();
@@ -265,7 +265,9 @@ test('a ClientHello that comes byte by byte behind a header reaches its server',
   cutter.listen(0, '127.0.0.1');
   await once(cutter, 'listening');
   const { port } = cutter.address() as AddressInfo;
-  const socket = connectTls({ port, host: '127.0.0.1', servername: 'a.example', ca: authority.cert });
+  // As large as with a post-quantum key share.
+  const ALPNProtocols = Array.from({ length: 200 }, (_, n) => `protocol-${n}`);
+  const socket = connectTls({ port, host: '127.0.0.1', servername: 'a.example', ca: authority.cert, ALPNProtocols });
   await once(socket, 'secureConnect');
   t.is(String(socket.getPeerCertificate().subject.CN), 'a.example');
   socket.write('hello');

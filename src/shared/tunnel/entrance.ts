@@ -91,7 +91,7 @@ export class Entrance implements TunnelEntrance, VisitorOwner, Guest {
 
   /** Where visitors connect; undefined while not listening. */
   get address(): HostAddress | undefined {
-    return this.listener.address;
+    return this.listener.has(this) ? this.listener.address : undefined;
   }
 
   /** Visitors, those who wait for a connection among them. */
@@ -111,9 +111,9 @@ export class Entrance implements TunnelEntrance, VisitorOwner, Guest {
 
   /** Takes other hosts from the next visitor on. @throws InvalidOptionError for `hosts`; then nothing has changed */
   setHosts(hosts: readonly string[]): void {
-    // Before the tunnel is there they are checked when it comes.
-    this.listener.setHosts(new Map([[this.tunnel, hosts]]));
-    this.hosts = readHosts('hosts', hosts);
+    // Whether they are another's is asked when the tunnel comes.
+    if (!this.listener.has(this)) this.hosts = readHosts('hosts', hosts);
+    else this.listener.setHosts(new Map([[this.tunnel, hosts]]));
   }
 
   /** The visits that are on now, without the visitors who wait for a connection. */

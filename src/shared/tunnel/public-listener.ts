@@ -1,7 +1,7 @@
 /** Where visitors come in: one address, for one tunnel or for several that share it by their hosts. */
 import type { Socket } from 'node:net';
 import type { Clock } from '../clock.ts';
-import { DialError, VisitorRefusedError } from '../errors.ts';
+import { DialError, InvalidOptionError, VisitorRefusedError } from '../errors.ts';
 import { Events } from '../events.ts';
 import { formatAddress, type HostAddress, normaliseIp, remoteOf } from '../net/address.ts';
 import { listenOption } from '../net/address-option.ts';
@@ -125,8 +125,13 @@ export class PublicListener extends Events<PublicListenerEventMap> implements As
    * @throws DialError when the address cannot be listened on
    */
   async start(): Promise<void> {
-    await this.#open();
     this.#held = true;
+    try {
+      await this.#open();
+    } catch (error) {
+      this.#held = false;
+      throw error;
+    }
   }
 
   /** Lets nobody in any more, for good; who is with a tunnel stays. */
@@ -156,14 +161,24 @@ export class PublicListener extends Events<PublicListenerEventMap> implements As
    * Gives tunnels that are here other hosts from the next visitor on, all of them at once.
    *
    * @param changes the hosts by tunnel; none: all that match nobody
-   * @throws InvalidOptionError for `hosts` that are no names, or that two tunnels here would have; then nothing has changed
+   * @throws InvalidOptionError for `hosts` that are no names, that two tunnels here would have, or of a tunnel that has not
+   *   started, or has its visitors elsewhere; then nothing has changed
    */
   setHosts(changes: ReadonlyMap<object, readonly string[]>): void {
     const read = new Map([...changes].map(([tunnel, hosts]) => [tunnel, readHosts('hosts', hosts)]));
+    const here = new Set([...this.#guests].map(({ tunnel }) => tunnel));
+    if (![...read.keys()].every((tunnel) => here.has(tunnel))) {
+      throw new InvalidOptionError('hosts', 'wants tunnels that have started at this address');
+    }
     const guests = [...this.#guests].map((guest) => [guest, read.get(guest.tunnel) ?? guest.hosts] as const);
     this.#table = new HostTable(guests);
     for (const [guest, hosts] of guests) guest.hosts = hosts;
     this.#choose();
+  }
+
+  /** Whether visitors are sent to a tunnel. @internal */
+  has(guest: Guest): boolean {
+    return this.#guests.has(guest);
   }
 
   /**
