@@ -246,6 +246,21 @@ test('rules for visitors hold for each tunnel, and whom none of them lets in is 
   t.deepEqual(at.reasons, ['denied']);
 });
 
+test('a visitor that was read and leaves while it waits for a connection gives its place back', async (t) => {
+  await using at = new Address();
+  const one = await at.tunnel(['a.example'], answer('A'), {}, { minCapacity: 1, maxCapacity: 1 });
+  await until(() => one.server.pool.idle === 1, 'its only connection is idle');
+  const lease = one.server.pool.tryAcquire();
+  using leaving = sayTo(at.port, [get('a.example')]);
+  await until(() => one.server.pool.waiting === 1, 'it waits');
+  leaving.socket.resetAndDestroy();
+  await until(() => one.server.visitorStats()?.visitors === 0, 'it has left');
+  t.is(one.server.pool.waiting, 0);
+  lease?.release();
+  using visitor = sayTo(at.port, [get('a.example')]);
+  await visitor.answered('A');
+});
+
 test('a tunnel with an address of its own tells itself whom it turned away', async (t) => {
   const target: Target = await startTarget(answer('A'));
   await using pair = await startPair({ target: target.port, tunnelServer: { hosts: ['a.example'] } });

@@ -242,6 +242,17 @@ test('however header and first bytes are cut, the target has what was meant for 
   t.is(at.listener.stats().refused.host, 0);
 });
 
+test('what comes in one piece with the header is carried whole, and the end behind it', async (t) => {
+  await using at = new Address({ proxyFrom: [PROXY] });
+  await at.tunnel(['a.example'], echo);
+  const request = `POST / HTTP/1.1\r\nhost: a.example\r\n\r\n${'0123456789abcdef'.repeat(65_536)}`;
+  using visitor = sayTo(at.port, [Buffer.concat([encodeProxyHeader(2, ends('198.51.100.7')), Buffer.from(request)])]);
+  visitor.socket.once('connect', () => visitor.socket.end());
+  const { text, end } = await visitor.fate;
+  t.is(end, 'end');
+  t.true(text === request, `${text.length} of ${request.length} characters`);
+});
+
 test('a ClientHello of two packets that comes byte by byte behind a header reaches its server', async (t) => {
   await using at = new Address({ proxyFrom: [PROXY] });
   await at.tlsTunnel('a.example', ['a.example']);
