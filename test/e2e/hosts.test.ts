@@ -155,6 +155,24 @@ test('a listener that was started keeps its port without tunnels, until it is cl
   });
 });
 
+test('a listener that is closed while it starts listens nowhere', async (t) => {
+  const port = await freePort();
+  const listener = new PublicListener({ listen: `localhost:${port}` });
+  const starting = listener.start();
+  await listener.close();
+  await starting;
+  t.is(listener.address, undefined);
+  t.is((await sayTo(port, []).fate).end, 'ECONNREFUSED');
+  const taken = new PublicListener({ listen: `127.0.0.1:${port}` });
+  await using first = new PublicListener({ listen: `127.0.0.1:${port}` });
+  await first.start();
+  await t.throwsAsync(taken.start(), { code: 'POOLD_ERR_DIAL', message: /EADDRINUSE/ });
+  await first.close();
+  await taken.start();
+  t.is(taken.address?.port, port);
+  await taken.close();
+});
+
 test('a host belongs to one tunnel; who comes second does not start, and the first goes on', async (t) => {
   await using at = new Address();
   await at.tunnel(['a.example'], answer('A'));

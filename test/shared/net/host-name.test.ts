@@ -169,6 +169,34 @@ test('case 25: a head or hello made to be slow to read is not', (t) => {
   t.true(performance.now() - startedAt < 5000);
 });
 
+test('case 25: the same is read however it is cut: no later byte changes what was read of those before', async (t) => {
+  const words = [
+    ...['GET ', '/', 'http://a.example', ' HTTP/1.1', 'CONNECT a:1', 'host:', 'Host :', ' a.example', 'b.example'],
+    ...['\r\n', '\r\n', '\n', '\r', '\t', ':80', '\0', 'x: y', 'PRI * HTTP/2.0'],
+  ];
+  const requests = fc.array(fc.constantFrom(...words), { maxLength: 14 }).map((some) => Buffer.from(some.join('')));
+  const hellos = fc
+    .tuple(fc.constant(helloWith('a.example')), fc.uint8Array({ maxLength: 8 }), fc.nat(80))
+    .map(([bytes, noise, at]) => {
+      const changed = Buffer.from(bytes);
+      changed.set(noise, Math.min(at, changed.length - noise.length));
+      return changed;
+    });
+  let named = 0;
+  fc.assert(
+    fc.property(fc.oneof(requests, hellos), (bytes) => {
+      const whole = readHost(bytes);
+      if (whole?.host !== undefined) named += 1;
+      for (let length = 0; length < bytes.length; length += 1) {
+        const part = readHost(bytes.subarray(0, length));
+        if (part !== undefined) t.deepEqual(part, whole as HostRead);
+      }
+    }),
+    { numRuns: 3000 },
+  );
+  t.true(named > 10, `${named}`);
+});
+
 test('whatever comes is read, or waited for', async (t) => {
   const bytes = await hello('example.org');
   fc.assert(
