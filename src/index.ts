@@ -57,7 +57,8 @@ export type { DatagramOptions } from './shared/tunnel/datagram-options.ts';
 export type { DatagramDrops, DatagramStats } from './shared/tunnel/datagram-stats.ts';
 export type * from './shared/tunnel/flow-events.ts';
 export type { PooledConnection } from './shared/tunnel/pooled-connection.ts';
-export { checkHosts, PublicListener } from './shared/tunnel/public-listener.ts';
+export { checkHosts } from './shared/tunnel/guest.ts';
+export { PublicListener } from './shared/tunnel/public-listener.ts';
 export type {
   ListenerRefusal,
   PublicListenerEventMap,

@@ -6,7 +6,7 @@ import { checkServerPoolOptions } from '../server/server-pool-options.ts';
 import type { TunnelServer } from '../server/tunnel-server.ts';
 import { ConfigError, InvalidOptionError, reasonOf } from '../shared/errors.ts';
 import { AddressRanges } from '../shared/net/address-rules.ts';
-import { checkHosts } from '../shared/tunnel/public-listener.ts';
+import { checkHosts } from '../shared/tunnel/guest.ts';
 import { visitorRules } from '../shared/tunnel/visitor-rules.ts';
 import type { Logger } from './logging.ts';
 import { explain } from './option-errors.ts';

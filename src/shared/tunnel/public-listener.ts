@@ -9,10 +9,10 @@ import { AddressRanges } from '../net/address-rules.ts';
 import { DescriptorGuard } from '../net/descriptor-guard.ts';
 import type { HostRead } from '../net/host-read.ts';
 import { HostTable, readHosts } from '../net/host-table.ts';
-import type { ProxyEnds } from '../net/proxy-header.ts';
 import { checkOptions } from '../options.ts';
 import { spareForVisitors } from '../policy/descriptors.ts';
 import { breakOff } from '../relay/relay.ts';
+import { type Guest, tableOf } from './guest.ts';
 import { HandshakeSlots } from './handshake-slots.ts';
 import { Preface, type PrefaceFault, type PrefaceOwner } from './preface.ts';
 import {
@@ -26,38 +26,11 @@ import {
 import { answerTo } from './visitor-answer.ts';
 import { VisitorListener } from './visitor-listener.ts';
 
-/** A tunnel as the listener knows it. */
-export interface Guest {
-  readonly tunnel: object;
-  /** As `readHosts` makes them; the listener alone sets them while the tunnel is there. */
-  hosts: readonly string[];
-  /** Whether its rules let that address in. */
-  allows(ip: string): boolean;
-  /** Takes a visitor as it was accepted: nothing is judged, and nobody has read from it. */
-  arrive(socket: Socket): void;
-  /** Takes one that was read; what is behind a proxy's header is to be read again. `ends` are those of the header. */
-  arriveRead(socket: Socket, ends: ProxyEnds | undefined): void;
-}
-
 /** The most that are read at a time, in all and of one address: 20 MB with 16 KiB each, and an office behind one address. */
 export const MAX_READING = 1024;
 export const MAX_READING_PER_ADDRESS = 128;
 
 function ignore(): void {}
-
-function tableOf(guests: Iterable<Guest>): HostTable<Guest> {
-  return new HostTable([...guests].map((guest) => [guest, guest.hosts]));
-}
-
-/**
- * Checks the hosts of tunnels that are to share an address, before any of them is made: by tunnel, none for all that match
- * nobody.
- *
- * @throws InvalidOptionError for `hosts` that are no names, or that one before has
- */
-export function checkHosts(tunnels: Iterable<readonly string[]>): void {
-  void new HostTable([...tunnels].map((hosts) => [undefined, readHosts('hosts', hosts)]));
-}
 
 /**
  * Accepts visitors and hands each to the tunnel whose host it asks for, by TLS (SNI) or HTTP/1 (Host); TLS goes on as it
