@@ -59,6 +59,15 @@ export type { DatagramOptions } from './shared/tunnel/datagram-options.ts';
 export type { DatagramDrops, DatagramStats } from './shared/tunnel/datagram-stats.ts';
 export type * from './shared/tunnel/flow-events.ts';
 export type { PooledConnection } from './shared/tunnel/pooled-connection.ts';
+export { checkHosts } from './shared/tunnel/guest.ts';
+export { PublicListener } from './shared/tunnel/public-listener.ts';
+export type {
+  ListenerRefusal,
+  PublicListenerEventMap,
+  PublicListenerOptions,
+  PublicListenerStats,
+  PublicRefusedEvent,
+} from './shared/tunnel/public-listener-options.ts';
 export type { RefusalReason } from './shared/tunnel/refusal.ts';
 export type { TargetStats } from './shared/tunnel/targets.ts';
 export type { TargetOption, TargetsOptions } from './shared/tunnel/tunnel-options.ts';

@@ -64,6 +64,7 @@ const SOCKETS: Readonly<Record<string, readonly string[]>> = {
     'shared/group/server-spec.ts',
     'shared/net/address.ts',
     'shared/net/address-rules.ts',
+    'shared/net/host-read.ts',
     'shared/net/network.ts',
     'shared/net/proxy-header.ts',
     'shared/net/read-memory.ts',

@@ -5,7 +5,7 @@ import { visitorRules } from '../shared/tunnel/visitor-rules.ts';
 import type { Admin } from './admin/admin.ts';
 import type { GivingUp } from './giving-up.ts';
 import type { Logger } from './logging.ts';
-import { explained } from './plan.ts';
+import { explained } from './option-errors.ts';
 import { logClient } from './pool-log.ts';
 import type { TunnelTraits } from './plan-diff.ts';
 import type { TunnelWays } from './running-tunnels.ts';
@@ -48,6 +48,7 @@ export function clientWays({ logOf, admin, givingUp }: ClientSetup): TunnelWays<
       if (pool.token !== undefined) await client.servers.setToken(pool.token);
       client.setVisitorRules(tunnel.visitors ?? {});
     },
+    settle: () => {},
     watch: (name, client) => {
       const log = logOf(name);
       logClient(client, log);

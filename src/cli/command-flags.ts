@@ -91,7 +91,7 @@ export function lastingFlags(side: Side): Flag[] {
 
 /** Where visitors come in or go out: each tunnel has its own. */
 const OWN: Readonly<Record<Side, readonly Flag[]>> = {
-  server: [TUNNEL_SERVER_FLAGS.public, TUNNEL_SERVER_FLAGS.target],
+  server: [TUNNEL_SERVER_FLAGS.public, TUNNEL_SERVER_FLAGS.hosts, TUNNEL_SERVER_FLAGS.target],
   client: [TUNNEL_CLIENT_FLAGS.target, TUNNEL_CLIENT_FLAGS.local, CLIENT_POOL_FLAGS.publish],
 };
 

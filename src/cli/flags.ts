@@ -209,6 +209,24 @@ export const TUNNEL_SERVER_FLAGS = {
     help: 'where visitors connect',
     parse: address({ allowPortZero: true }),
   },
+  hosts: {
+    flags: '--hosts <name>',
+    help:
+      'only visitors who ask for this host, by TLS (SNI) or HTTP: www.example.org, or *.example.org for all names under ' +
+      'it; for several repeat it, separate them by commas, or name a file with one a line: @hosts.txt',
+    default: 'every visitor',
+    repeatable: true,
+    fromFiles: 'some',
+  },
+  proxyFrom: {
+    flags: '--proxy-from <address>',
+    help:
+      'connections from this address or CIDR are those of a proxy in front, and must begin with a PROXY protocol header ' +
+      '(v1 or v2) that says who the visitor is; repeatable likewise',
+    default: 'none',
+    repeatable: true,
+    fromFiles: 'some',
+  },
   target: {
     flags: '--target <address>',
     help:

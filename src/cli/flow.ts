@@ -27,6 +27,8 @@ const FLAGS_OF: Readonly<Record<'server' | 'client', Readonly<Record<Flow, reado
   server: {
     reverse: [
       TUNNEL_SERVER_FLAGS.public,
+      TUNNEL_SERVER_FLAGS.hosts,
+      TUNNEL_SERVER_FLAGS.proxyFrom,
       TUNNEL_SERVER_FLAGS.waitMs,
       SERVER_POOL_FLAGS.maxWaiting,
       SERVER_POOL_FLAGS.clientStrategy,

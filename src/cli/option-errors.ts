@@ -1,6 +1,6 @@
 /** The library's complaints about its options, in the words of whoever gave them: flags and variables. */
 import type { Command } from 'commander';
-import type { InvalidOptionError } from '../shared/errors.ts';
+import { ConfigError, InvalidOptionError } from '../shared/errors.ts';
 import { DATAGRAM_FLAGS } from './datagram-flags.ts';
 import { type Flag, nameOf } from './flag.ts';
 import {
@@ -30,6 +30,20 @@ export function explain(error: InvalidOptionError, command: Command): string {
   };
   const problem = error.message.slice(error.option.length);
   return name(error.option) + problem.replaceAll(/\b[a-z]+(?:[A-Z][a-z]+)+\b/g, name);
+}
+
+/** Runs what may refuse an option of the library, and says that in the words of whoever gave it. @throws ConfigError */
+export function explained<T>(command: Command, run: () => T): T {
+  try {
+    return run();
+  } catch (error) {
+    throw inWordsOf(command, error);
+  }
+}
+
+/** An error in the words of whoever gave the option that it is about; any other as it is. */
+export function inWordsOf(command: Command, error: unknown): unknown {
+  return error instanceof InvalidOptionError ? new ConfigError(explain(error, command), { cause: error }) : error;
 }
 
 /** The flag that fills an option of the library. */

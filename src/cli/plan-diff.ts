@@ -1,7 +1,7 @@
 /** What a new plan changes: a comparison of settings, without sockets. */
 import { isDeepStrictEqual } from 'node:util';
 import type { HostAddress } from '../shared/net/address.ts';
-import type { Planned } from './plan.ts';
+import type { Planned } from './planned.ts';
 
 /** An address of visitors. */
 export interface Entrance {

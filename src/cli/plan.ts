@@ -1,13 +1,14 @@
 /** What a command is to run: one tunnel by its flags, or those of a file. Read anew for each reload. */
 import type { Command } from 'commander';
 import { DEFAULT_TUNNEL, tunnelName } from '../client/client-pool-options.ts';
-import { ConfigError, InvalidOptionError } from '../shared/errors.ts';
+import { ConfigError } from '../shared/errors.ts';
 import { levelsOf, nameFlag } from './command-flags.ts';
 import { readConfig, type Side } from './config/config-file.ts';
 import { type FileCommands, fileCommands } from './config/tunnel-commands.ts';
 import { type Flag, valueOf } from './flag.ts';
 import { CONFIG, FLOW, TUNNEL_SERVER_FLAGS } from './flags.ts';
-import { explain } from './option-errors.ts';
+import type { Planned } from './planned.ts';
+import { shareAddresses } from './public-addresses.ts';
 import { PUBLISH_FLAGS } from './publish-flags.ts';
 import { isSecretTyped } from './secrets.ts';
 import {
@@ -20,12 +21,6 @@ import {
   type ServerTunnel,
   serverTunnel,
 } from './settings.ts';
-
-/** One tunnel, and the flags that its settings are from. */
-export interface Planned<P> {
-  readonly settings: P;
-  readonly command: Command;
-}
 
 interface Plan<S, P> {
   readonly settings: S;
@@ -53,7 +48,7 @@ export async function serverPlan(command: Command): Promise<ServerPlan> {
   return {
     settings,
     command: process,
-    tunnels: planned,
+    tunnels: shareAddresses(planned),
     fromFile,
     secretTyped: isSecretTyped(command),
     warnings,
@@ -77,20 +72,6 @@ export async function clientPlan(command: Command): Promise<ClientPlan> {
     secretTyped: isSecretTyped(command),
     warnings: [...warnings],
   };
-}
-
-/** Runs what may refuse an option of the library, and says that in the words of whoever gave it. @throws ConfigError */
-export function explained<T>(command: Command, run: () => T): T {
-  try {
-    return run();
-  } catch (error) {
-    throw inWordsOf(command, error);
-  }
-}
-
-/** An error in the words of whoever gave the option that it is about; any other as it is. */
-export function inWordsOf(command: Command, error: unknown): unknown {
-  return error instanceof InvalidOptionError ? new ConfigError(explain(error, command), { cause: error }) : error;
 }
 
 /** Whether a server has no tunnel of its own, and opens ports for its clients alone. */

@@ -7,6 +7,8 @@ import type { TunnelServer } from '../server/tunnel-server.ts';
 import { type Clock, systemClock } from '../shared/clock.ts';
 import type { CloseReason } from '../shared/close-reason.ts';
 import { DiscoveryError, PooldError, reasonOf, VisitorRefusedError } from '../shared/errors.ts';
+import type { PublicListener } from '../shared/tunnel/public-listener.ts';
+import type { VisitRefusedEvent } from '../shared/tunnel/visit-events.ts';
 import { limited } from './log-limit.ts';
 import type { Logger } from './logging.ts';
 
@@ -59,6 +61,12 @@ export function logListener(listener: ServerListener, log: Logger, clock: Clock 
   listener.on('handshakeFailed', ({ remote, error: { code, message } }) => {
     sayFailed('warn', code, { remote, code }, `connection turned away: ${message}`);
   });
+}
+
+/** Visitors who were turned away at an address that several tunnels share, before they were any tunnel's, and its faults. */
+export function logPublic(listener: PublicListener, log: Logger): void {
+  listener.on('visitRefused', refusalTeller(log));
+  listener.on('fault', faultTeller(log));
 }
 
 /** Servers that are lost, servers and targets that cannot be reached, and their return: once each; visits at debug level. */
@@ -146,12 +154,17 @@ function logTargets(tunnel: TunnelServer | TunnelClient, log: Logger): void {
 }
 
 /** Visitors who were turned away; those that are turned away for the same reason within a few seconds in one line. */
-function logRefusals(tunnel: TunnelServer | TunnelClient, log: Logger): void {
+function refusalTeller(log: Logger): (event: VisitRefusedEvent) => void {
   const say = limited(log);
-  tunnel.on('visitRefused', ({ remote, waitedMs, error }) => {
+  return ({ remote, waitedMs, error }) => {
     const fields = { remote, waitedMs: Math.round(waitedMs) };
     say('warn', kindOf(error), fields, `visitor turned away: ${reasonOf(error)}`);
-  });
+  };
+}
+
+function faultTeller(log: Logger): (event: { readonly error: PooldError }) => void {
+  const say = limited(log);
+  return ({ error: { code, message } }) => say('error', code, { code }, message);
 }
 
 function kindOf(error: unknown): string {
@@ -160,9 +173,8 @@ function kindOf(error: unknown): string {
 }
 
 function logVisits(tunnel: TunnelServer | TunnelClient, log: Logger): void {
-  logRefusals(tunnel, log);
-  const sayFault = limited(log);
-  tunnel.on('fault', ({ error: { code, message } }) => sayFault('error', code, { code }, message));
+  tunnel.on('visitRefused', refusalTeller(log));
+  tunnel.on('fault', faultTeller(log));
   if (!log.isLevelEnabled('debug')) return;
   tunnel.on('flowOpened', ({ remote }) => log.debug({ remote }, 'flow opened'));
   tunnel.on('flowClosed', ({ durationMs, ...flow }) => {

@@ -6,7 +6,8 @@ import { TunnelServer } from '../server/tunnel-server.ts';
 import { TunnelClient } from '../client/tunnel-client.ts';
 import { serverMaterial } from '../shared/tls/material.ts';
 import { serverTlsSettings } from '../shared/tls/modes.ts';
-import { type ClientPlan, explained, inWordsOf, type ServerPlan } from './plan.ts';
+import { explained, inWordsOf } from './option-errors.ts';
+import type { ClientPlan, ServerPlan } from './plan.ts';
 
 /** @throws ConfigError naming what is wrong */
 export async function rehearseServer({ settings, command, tunnels }: ServerPlan): Promise<void> {

@@ -7,8 +7,10 @@ import { lastingFlags, REREAD } from './command-flags.ts';
 import { ExitCode } from './exit-codes.ts';
 import { checkFree } from './free-address.ts';
 import { makeLogger } from './logging.ts';
-import { explained, inWordsOf, type ServerPlan } from './plan.ts';
+import { explained, inWordsOf } from './option-errors.ts';
+import type { ServerPlan } from './plan.ts';
 import { logListener } from './pool-log.ts';
+import { PublicAddresses } from './public-addresses.ts';
 import { checkNames, observePublished } from './published.ts';
 import { checkLasting, onDemand, reloader } from './reload.ts';
 import { RunningTunnels } from './running-tunnels.ts';
@@ -33,7 +35,7 @@ export async function runServer(first: ServerPlan, again: () => Promise<ServerPl
   if (published !== undefined) observePublished(published, log, admin);
   admin?.watchListener(listener);
   const logOf = (tunnel: string) => (first.fromFile ? log.child({ tunnel }) : log);
-  const tunnels = new RunningTunnels(serverWays({ listener, logOf, admin }), log);
+  const tunnels = new RunningTunnels(serverWays({ listener, addresses: new PublicAddresses(log), logOf, admin }), log);
   const service = serviceManager(log);
   const reload = reloader(async () => {
     const next = await again();

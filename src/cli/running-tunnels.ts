@@ -3,7 +3,8 @@ import { reasonOf } from '../shared/errors.ts';
 import type { DatagramStats } from '../shared/tunnel/datagram-stats.ts';
 import type { Tunnel } from '../shared/tunnel/tunnel.ts';
 import type { Logger } from './logging.ts';
-import { inWordsOf, type Planned } from './plan.ts';
+import { inWordsOf } from './option-errors.ts';
+import type { Planned } from './planned.ts';
 import { type Changed, diffPlans, type PlanDiff, type TunnelTraits } from './plan-diff.ts';
 
 /** What one side does with its tunnels. */
@@ -12,6 +13,8 @@ export interface TunnelWays<P, T extends Tunnel> extends TunnelTraits<P> {
   readonly make: (name: string, planned: Planned<P>) => T;
   /** Checks all that `renew` is going to take. @throws ConfigError naming what is wrong */
   readonly check: (tunnel: T, planned: Planned<P>) => void;
+  /** Settles what tunnels share: those that go have left, `kept` run, and the new ones are about to start. */
+  readonly settle: (plan: ReadonlyMap<string, Planned<P>>, kept: ReadonlyMap<string, T>) => void;
   /** Gives a running tunnel the settings that it can change. */
   readonly renew: (tunnel: T, settings: P) => Promise<void>;
   /** Logs it, counts it. Returns how to stop that. */
@@ -107,6 +110,7 @@ export class RunningTunnels<P, T extends Tunnel> {
     }
     const { added, changed, removed, kept } = diff;
     for (const name of [...removed, ...changed]) this.#leave(name, this.#get(name), graceMs);
+    this.#ways.settle(plan, new Map(kept.map((name) => [name, this.#get(name).tunnel])));
     // In the same turn: no client must hear meanwhile that its tunnel is not there.
     const starts = [...made].map(([name, tunnel]) => this.#start(name, plan.get(name) as Planned<P>, tunnel));
     const renewals = kept.map((name) => this.#renew(name, plan.get(name) as Planned<P>));

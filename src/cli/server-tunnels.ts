@@ -5,12 +5,13 @@ import { checkServerListenerOptions } from '../server/server-listener-options.ts
 import { ServerPool } from '../server/server-pool.ts';
 import type { ServerPoolOptions } from '../server/server-pool-options.ts';
 import { TunnelServer, type TunnelServerOptions } from '../server/tunnel-server.ts';
-import type { HostAddress } from '../shared/net/address.ts';
 import { visitorRules } from '../shared/tunnel/visitor-rules.ts';
 import type { Admin } from './admin/admin.ts';
 import type { Logger } from './logging.ts';
-import { explained, inWordsOf, type ServerPlan } from './plan.ts';
+import { explained, inWordsOf } from './option-errors.ts';
+import type { ServerPlan } from './plan.ts';
 import { logServer } from './pool-log.ts';
+import type { PublicAddresses } from './public-addresses.ts';
 import type { TunnelTraits } from './plan-diff.ts';
 import type { TunnelWays } from './running-tunnels.ts';
 import type { ServerSettings, ServerTunnel } from './settings.ts';
@@ -18,6 +19,7 @@ import type { ServerSettings, ServerTunnel } from './settings.ts';
 /** What a server's tunnels have in common. */
 export interface ServerSetup {
   readonly listener: ServerListener;
+  readonly addresses: PublicAddresses;
   /** The log of a tunnel. */
   readonly logOf: (tunnel: string) => Logger;
   readonly admin: Pick<Admin, 'watchServer'> | undefined;
@@ -32,23 +34,36 @@ interface MoreOptions {
 }
 
 export const SERVER_TRAITS: TunnelTraits<ServerTunnel> = {
-  lasting: ({ pool, tunnel }) => ({ pool, tunnel: { ...tunnel, visitors: undefined } }),
+  lasting: ({ pool, tunnel, shares }) => {
+    const renewed = { visitors: undefined, hosts: undefined, proxyFrom: undefined };
+    return { pool, tunnel: { ...tunnel, ...renewed }, shares };
+  },
   entranceOf: ({ tunnel }) =>
-    tunnel.public === undefined
-      ? undefined
-      : { address: tunnel.public as HostAddress, protocol: tunnel.protocol ?? 'tcp' },
+    tunnel.public === undefined ? undefined : { address: tunnel.public, protocol: tunnel.protocol ?? 'tcp' },
 };
 
-export function serverWays({ listener, logOf, admin, more }: ServerSetup): TunnelWays<ServerTunnel, TunnelServer> {
+export function serverWays({
+  listener,
+  addresses,
+  logOf,
+  admin,
+  more,
+}: ServerSetup): TunnelWays<ServerTunnel, TunnelServer> {
   return {
     ...SERVER_TRAITS,
     make: (name, { settings, command }) => {
       const extra = more?.(name, settings);
+      const { public: address } = settings.tunnel;
       return explained(command, () => {
         const pool = new ServerPool({ ...settings.pool, ...extra?.pool, listener });
-        return new TunnelServer({ ...settings.tunnel, ...extra?.tunnel, pool });
+        const options = { ...settings.tunnel, ...extra?.tunnel, pool };
+        if (!settings.shares || address === undefined) return new TunnelServer(options);
+        // The proxies in front, and who else listens there, are the address's.
+        const { proxyFrom: _proxyFrom, reusePort = false, ...own } = options;
+        return new TunnelServer({ ...own, public: addresses.at(address, reusePort) });
       });
     },
+    settle: (plan, kept) => addresses.settle(plan, kept),
     check: (_server, { settings, command }) => {
       explained(command, () => visitorRules(settings.tunnel.visitors ?? {}));
     },

@@ -6,6 +6,7 @@ import type { ServerListenerOptions } from '../server/server-listener-options.ts
 import type { ServerPoolOptions } from '../server/server-pool-options.ts';
 import type { TunnelServerOptions } from '../server/tunnel-server.ts';
 import { ConfigError, reasonOf } from '../shared/errors.ts';
+import type { HostAddress } from '../shared/net/address.ts';
 import { fileMaterial } from '../shared/tls/material.ts';
 import type { TlsUse } from '../shared/tls/pem.ts';
 import { DATAGRAM_FLAGS } from './datagram-flags.ts';
@@ -54,7 +55,9 @@ export interface ServerSettings extends CommonSettings, Warned {
 /** One tunnel of a server. */
 export interface ServerTunnel {
   readonly pool: Omit<ServerPoolOptions<true>, Exclude<keyof ServerListenerOptions, 'keepAliveMs'> | 'listener'>;
-  readonly tunnel: Omit<TunnelServerOptions, 'pool'>;
+  readonly tunnel: Omit<TunnelServerOptions, 'pool' | 'public'> & { readonly public?: HostAddress };
+  /** Whether other tunnels have visitors at its address, too. */
+  readonly shares: boolean;
 }
 
 /** What a client's tunnels share. */
@@ -98,7 +101,7 @@ export function serverTunnel(command: Command): ServerTunnel {
   const tunnel = tunnelValues(command, TUNNEL_SERVER_FLAGS, pool) as unknown as ServerTunnel['tunnel'];
   const workers = (valueOf(WORKERS, command) as number | undefined) ?? 1;
   if (workers > 1) checkSharedPort(command, tunnel);
-  return { pool, tunnel };
+  return { pool, tunnel, shares: false };
 }
 
 /** The values of a server pool's flags, without those of its listener. */

@@ -13,6 +13,7 @@ import { checkProtocol } from '../shared/tunnel/datagram-options.ts';
 import { Entrance } from '../shared/tunnel/entrance.ts';
 import { Exit } from '../shared/tunnel/exit.ts';
 import type { DatagramListener, VisitListener } from '../shared/tunnel/visit-pool.ts';
+import { PublicListener } from '../shared/tunnel/public-listener.ts';
 import { Tunnel } from '../shared/tunnel/tunnel.ts';
 import {
   exitTargets,
@@ -99,9 +100,12 @@ export class TunnelClient extends Tunnel {
     if (target === undefined) {
       refuseTargets(options.targets);
       const listen = listenOption('local', local as string | HostAddress);
-      const entrance = { ...checked, listen, reusePort: false };
-      if (protocol === 'udp') this.entrance = new DatagramEntrance(entrance, servers, this);
-      else this.entrance = new Entrance(entrance, servers, this);
+      if (protocol === 'udp') {
+        this.entrance = new DatagramEntrance({ ...checked, listen, reusePort: false }, servers, this);
+      } else {
+        const listener = new PublicListener({ listen, clock });
+        this.entrance = new Entrance({ ...checked, listener, alone: true }, servers, this);
+      }
     } else if (protocol === 'udp') {
       refuseVisitors(options.visitors);
       const exit = new DatagramExit({ ...checked, ...exitTargets(target, checked.targets, protocol) }, this);

@@ -9,11 +9,11 @@ import { networkOf } from '../shared/net/network.ts';
 import { listenOptions, SOCKET_OPTIONS, tuneSocket } from '../shared/net/socket-options.ts';
 import { spareForConnections } from '../shared/policy/descriptors.ts';
 import { type Greeted, NO_PROOF } from '../shared/session/greeting.ts';
+import { type HandshakeSlot, HandshakeSlots } from '../shared/tunnel/handshake-slots.ts';
 import type { FrameDecoder } from '../shared/wire/decode.ts';
 import type { HelloInfo } from '../shared/wire/messages.ts';
 import { newId } from '../shared/wire/tag.ts';
 import { Arrival, type ArrivalOwner, type ArrivalRules } from './arrival.ts';
-import { type HandshakeSlot, HandshakeSlots } from './handshake-slots.ts';
 import { type Proof, ProofQueue } from './proof-queue.ts';
 import type { TurnedAwayCounts } from './server-pool-stats.ts';
 

@@ -273,7 +273,15 @@ export class TokenExpiredError extends RejectedError {
 }
 
 /** Why a visitor is turned away before it waits for anything. */
-export type VisitorRefusal = 'denied' | 'full' | 'address' | 'rate' | 'descriptors';
+export type VisitorRefusal =
+  | 'denied'
+  | 'full'
+  | 'address'
+  | 'rate'
+  | 'descriptors'
+  | 'host'
+  | 'proxy-header'
+  | 'preface';
 
 const VISITOR_REFUSALS: Readonly<Record<VisitorRefusal, string>> = {
   denied: 'its address is kept out by the rules (allow, deny)',
@@ -282,15 +290,24 @@ const VISITOR_REFUSALS: Readonly<Record<VisitorRefusal, string>> = {
     'as many visitors from its address are in as may be; raise maxVisitorsPerAddress if many people share the address',
   rate: 'too many new visitors come from its address; raise visitorRate or visitorBurst if they are wanted',
   descriptors: 'the process is short of descriptors; raise its limit of open files (ulimit -n)',
+  host: 'no tunnel at this address has the host that it asks for; add that to the hosts of one',
+  'proxy-header':
+    'it comes from a trusted proxy (proxyFrom) without a PROXY header that can be read; have the proxy send one, or trust it no more',
+  preface:
+    'it has not said in time what it wants, or too many are asked at once; services that speak first have no place at an address with hosts',
 };
 
-/** A visitor was turned away where it came in, by the rules for visitors or because the process has no room for it. */
+/**
+ * A visitor was turned away where it came in: by the rules for visitors, because nobody there has the host that it asks for,
+ * or because the process has no room for it.
+ */
 export class VisitorRefusedError extends PooldError {
   readonly code = 'POOLD_ERR_VISITOR_REFUSED';
   readonly reason: VisitorRefusal;
 
-  constructor(reason: VisitorRefusal) {
-    super(VISITOR_REFUSALS[reason]);
+  /** @param detail what the visitor asked for, if that says more */
+  constructor(reason: VisitorRefusal, detail?: string) {
+    super(detail === undefined ? VISITOR_REFUSALS[reason] : `${VISITOR_REFUSALS[reason]} (${detail})`);
     this.reason = reason;
   }
 }

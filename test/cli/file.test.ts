@@ -1,7 +1,8 @@
 /** Many tunnels of one file: served together, and changed one by one while the others go on. */
 import { once } from 'node:events';
 import { readFile, writeFile } from 'node:fs/promises';
-import { connect } from 'node:net';
+import { createServer, get } from 'node:http';
+import { type AddressInfo, connect } from 'node:net';
 import test, { type ExecutionContext } from 'ava';
 import { startCli, textFile, runCli } from '../helpers/cli.ts';
 import { askSoon } from '../helpers/cli-pair.ts';
@@ -361,4 +362,95 @@ test.serial('a server that has no tunnels of its own opens ports for the tunnels
     await reload(server, file, (await readFile(file, 'utf8')) + own),
     /a client has published port \d+ under this name/,
   );
+});
+
+/** The body that a host answers, or the status where there is none. */
+function askHost(port: number, host: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const asked = get({ port, host: '127.0.0.1', path: '/', headers: { host }, agent: false }, (response) => {
+      const { statusCode } = response;
+      let body = '';
+      response.setEncoding('utf8').on('data', (text: string) => (body += text));
+      response.on('end', () => resolve(statusCode === 200 ? body : String(statusCode)));
+    });
+    asked.on('error', reject);
+  });
+}
+
+/** Asks until the host is answered so. */
+async function hostAnswers(port: number, host: string, wanted: string): Promise<void> {
+  for (;;) {
+    const answer = await askHost(port, host).catch(() => undefined);
+    if (answer === wanted) return;
+  }
+}
+
+for (const workers of [1, 2]) {
+  test.serial(
+    `tunnels of a file share an address by their hosts, and a reload moves a host (${workers} workers)`,
+    async (t) => {
+      const sites = await Promise.all(
+        ['one', 'two', 'three'].map(async (name) => {
+          const site = createServer((_request, response) => response.end(name)).listen(0, '127.0.0.1');
+          t.teardown(() => site.close().closeAllConnections());
+          await once(site, 'listening');
+          return (site.address() as AddressInfo).port;
+        }),
+      );
+      const at = await freePorts('listen', 'web');
+      const text = (one: string, two: string, more = ''): string => `server:
+  listen: 127.0.0.1:${at.listen}
+  token: ${TOKEN}
+  workers: ${workers}
+  tunnels:
+    one: { public: "127.0.0.1:${at.web}", hosts: ${one} }
+    two: { public: "127.0.0.1:${at.web}", hosts: ${two} }
+${more}`;
+      const { file, child: server } = await startFile(t, 'server', text('a.test', '[b.test, "*.c.test"]'));
+      await using _server = server;
+      await server.printed(/"listening"/);
+      const { child: client } = await startFile(
+        t,
+        'client',
+        `client:
+  server: 127.0.0.1:${at.listen}
+  token: ${TOKEN}
+  tunnels: { one: { target: ${sites[0]} }, two: { target: ${sites[1]} }, three: { target: ${sites[2]} } }
+`,
+      );
+      await using _client = client;
+      await hostAnswers(at.web, 'a.test', 'one');
+      await hostAnswers(at.web, 'b.test', 'two');
+      t.is(await askHost(at.web, 'x.c.test'), 'two');
+      t.is(await askHost(at.web, 'd.test'), '421');
+      const twice = await reload(server, file, text('[a.test, b.test]', 'b.test'));
+      t.regex(twice, /nothing has changed: \S+:7 server\.tunnels\.two\.hosts: /);
+      const moved = await reload(server, file, text('[a.test, b.test]', '"*.c.test"'));
+      t.regex(moved, /"msg":"reloaded/);
+      t.notRegex(moved, /"changed"|"added"/, 'no connection is replaced for it');
+      t.is(await askHost(at.web, 'b.test'), 'one');
+      // A third one takes the rest, and one of the two goes.
+      const rest = `    three: { public: "127.0.0.1:${at.web}" }\n`;
+      t.regex(await reload(server, file, text('a.test', 'b.test', rest)), /"added":\["three"\],"msg"/);
+      await hostAnswers(at.web, 'd.test', 'three');
+      t.is(await askHost(at.web, 'b.test'), 'two');
+      t.notRegex(client.output, /"tunnel":"(?:one|two)"[^\n]*lost/);
+    },
+  );
+}
+
+test('tunnels of one address must agree about the proxies in front of it', async (t) => {
+  const file = await textFile(
+    t,
+    `server:
+  listen: 127.0.0.1:0
+  tunnels:
+    one: { public: "127.0.0.1:80", hosts: a.test, proxy-from: 10.0.0.1 }
+    two: { public: "127.0.0.1:80", hosts: b.test }
+    three: { public: "127.0.0.1:80", proxy-from: [10.0.0.1, 10.0.0.2] }
+`,
+  );
+  const { code, stderr } = await runCli(['check', file]);
+  t.is(code, 2);
+  t.true(stderr.startsWith(`poold: ${file}:6 server.tunnels.three.proxy-from: another tunnel at this address`), stderr);
 });

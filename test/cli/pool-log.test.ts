@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import type { Duplex } from 'node:stream';
 import test from 'ava';
-import { logClient, logServer } from '../../src/cli/pool-log.ts';
+import { logClient, logPublic, logServer } from '../../src/cli/pool-log.ts';
 import { Dial } from '../../src/client/dial.ts';
 import { TunnelClient } from '../../src/client/tunnel-client.ts';
 import { ServerPool } from '../../src/server/server-pool.ts';
@@ -12,6 +12,8 @@ import { TokenRing } from '../../src/shared/session/token-ring.ts';
 import { FrameType } from '../../src/shared/wire/frame.ts';
 import { until } from '../helpers/events.ts';
 import { logLines } from '../helpers/log-lines.ts';
+import { Address, answer, get } from '../helpers/public-address.ts';
+import { sayTo } from '../helpers/raw-visitor.ts';
 import { manualClock } from '../helpers/clock.ts';
 import { TOKEN } from '../helpers/pair.ts';
 
@@ -95,4 +97,14 @@ test('a client that comes and goes as fast as it can, and breaks the protocol, d
   t.deepEqual(of(/left out/).slice(0, 2), ['info client joined (29 left out)', 'info client left (29 left out)']);
   t.regex(of(/^warn .*left out/)[0] ?? '', /\(38 left out\)$/);
   await server.close({ graceMs: 0 });
+});
+
+test('visitors turned away at a shared address are told with the host that nobody has', async (t) => {
+  await using at = new Address();
+  const { log, lines } = logLines();
+  logPublic(at.listener, log);
+  await at.tunnel(['a.example'], answer('A'));
+  for (let n = 0; n < 3; n += 1) await sayTo(at.port, [get('b.example')]).fate;
+  t.is(lines.length, 1);
+  t.regex(lines[0] ?? '', /^warn visitor turned away: no tunnel at this address has the host .*\(b\.example\)/);
 });

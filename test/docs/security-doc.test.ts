@@ -1,7 +1,11 @@
 import { readFile } from 'node:fs/promises';
 import test from 'ava';
 import { MAX_SERVERS } from '../../src/shared/group/name-lookup.ts';
+import { MAX_PEEK_BYTES } from '../../src/shared/net/host-name.ts';
+import { MAX_REST_BYTES } from '../../src/shared/net/proxy-header.ts';
 import { MAX_EARLY_BYTES } from '../../src/shared/session/visit.ts';
+import { PREFACE_TIMEOUT_MS } from '../../src/shared/tunnel/preface.ts';
+import { MAX_READING, MAX_READING_PER_ADDRESS } from '../../src/shared/tunnel/public-listener.ts';
 import { FrameType, payloadLimit } from '../../src/shared/wire/frame.ts';
 
 // ava runs in the project's root.
@@ -46,5 +50,10 @@ test('the limits that the page calls fixed are those of the code', (t) => {
   t.is(fixed.get('one frame'), `DATA ${of(data)}, HELLO ${of(hello)}, OPEN ${of(open)}, others ${of(challenge)}`);
   t.is(fixed.get("a visit's bytes before OPENED"), kib(MAX_EARLY_BYTES));
   t.is(fixed.get('servers that a name in the DNS stands for'), `${MAX_SERVERS}`);
-  t.is(fixed.size, 5);
+  t.is(fixed.get('visitors being read for host or header'), `${MAX_READING}`);
+  t.is(fixed.get('the same of one address'), `${MAX_READING_PER_ADDRESS}`);
+  t.is(fixed.get('from accept until all of it is said'), `${PREFACE_TIMEOUT_MS / 1000} s`);
+  t.is(fixed.get('first bytes read for a host'), kib(MAX_PEEK_BYTES));
+  t.is(fixed.get('a PROXY header behind its first 16 bytes'), kib(MAX_REST_BYTES));
+  t.is(fixed.size, 10);
 });

@@ -10,8 +10,10 @@ import { formatAddress } from '../../shared/net/address.ts';
 import { keepFreedMemory } from '../allocator.ts';
 import { ExitCode } from '../exit-codes.ts';
 import { makeLogger } from '../logging.ts';
-import { explained, type ServerPlan } from '../plan.ts';
+import { explained } from '../option-errors.ts';
+import type { ServerPlan } from '../plan.ts';
 import { logListener } from '../pool-log.ts';
+import { PublicAddresses } from '../public-addresses.ts';
 import { reloader } from '../reload.ts';
 import { RunningTunnels } from '../running-tunnels.ts';
 import { renewListener, type ServerSetup, serverWays } from '../server-tunnels.ts';
@@ -58,6 +60,7 @@ export async function runWorker(
   const tunnels: RunningTunnels<ServerTunnel, TunnelServer> = new RunningTunnels(
     serverWays({
       listener,
+      addresses: new PublicAddresses(log),
       logOf: (tunnel) => (first.fromFile ? log.child({ tunnel }) : log),
       admin: observer?.source,
       more: moreOptions(index, count, passing),

@@ -49,12 +49,13 @@ export class AddressRules {
 }
 
 /** Addresses and ranges, as one option has them. */
-class AddressRanges {
+export class AddressRanges {
   readonly empty: boolean;
   readonly #option: string;
   /** One list for each family: in a common one, `::/0` would match every IPv4 address too. */
   readonly #ranges = { ipv4: new BlockList(), ipv6: new BlockList() };
 
+  /** @throws InvalidOptionError naming the option and the first entry that is not an address or range */
   constructor(option: string, entries: readonly string[]) {
     this.#option = option;
     this.empty = entries.length === 0;

@@ -36,7 +36,7 @@ const PREFIX_BYTES = 16;
  * The most behind the prefix of version 2, bytes: addresses take at most 216, and what balancers add to them (names,
  * TLS facts) stays below this; the format would let a stranger send 64 KiB.
  */
-const MAX_REST_BYTES = 4096;
+export const MAX_REST_BYTES = 4096;
 
 const LOCAL = 0x20;
 const PROXY = 0x21;

@@ -33,6 +33,8 @@ const ONLY_TCP = {
   waitMs: 'a datagram that finds no connection waits a second at most',
   connectTimeoutMs: 'datagrams are sent without a connect',
   passOn: 'the system keeps each visitor with one process',
+  hosts: 'datagrams name no host that could be read',
+  proxyFrom: 'the PROXY protocol belongs to connections',
 } as const;
 
 /** What was given, not yet filled up with defaults. */

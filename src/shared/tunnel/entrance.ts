@@ -5,29 +5,35 @@ import { VisitorRefusedError, type VisitorRefusal } from '../errors.ts';
 import { throwLater } from '../events.ts';
 import { formatAddress, type HostAddress, isWildcard, localOf, remoteOf } from '../net/address.ts';
 import { DescriptorGuard } from '../net/descriptor-guard.ts';
+import { readHosts } from '../net/host-table.ts';
+import type { ProxyEnds } from '../net/proxy-header.ts';
 import { spareForVisitors } from '../policy/descriptors.ts';
 import { breakOff, type RelayEnd } from '../relay/relay.ts';
 import { StallWatch } from '../relay/stall-watch.ts';
 import type { Visit } from '../session/visit.ts';
 import { Crowd } from './crowd.ts';
+import type { Guest } from './guest.ts';
+import type { PublicListener } from './public-listener.ts';
 import { refusalOf } from './refusal.ts';
 import type { Tunnel, TunnelEntrance } from './tunnel.ts';
 import type { VisitorInfo, VisitSource } from './visit-pool.ts';
 import { Visitor, type VisitorOwner } from './visitor.ts';
 import type { VisitorAddress } from './visitor-addresses.ts';
 import { VisitorGate, type VisitorStats } from './visitor-gate.ts';
-import { VisitorListener } from './visitor-listener.ts';
 import { type VisitorsOptions, visitorRules } from './visitor-rules.ts';
 
 export interface EntranceOptions {
-  readonly listen: HostAddress;
-  readonly reusePort: boolean;
+  readonly listener: PublicListener;
+  /** Nobody else has the listener: who is turned away there is turned away here. */
+  readonly alone: boolean;
+  /** As `readHosts` makes them. */
+  readonly hosts?: readonly string[] | undefined;
   readonly waitMs: number;
   readonly openTimeoutMs: number;
   readonly stallTimeoutMs: number;
   readonly visitors: VisitorsOptions;
   readonly clock: Clock;
-  /** Asked for each visitor that finds no connection idle: returns true when it has taken the visitor over. */
+  /** Asked for each visitor that finds no connection idle, unless it was read: returns true when it has taken it over. */
   readonly passOn?: ((socket: Socket, visitor: VisitorInfo) => boolean) | undefined;
 }
 
@@ -37,11 +43,17 @@ type Placed = Socket & { [kPlace]: VisitorAddress };
 
 function ignore(): void {}
 
-export class Entrance implements TunnelEntrance, VisitorOwner {
+/** The visitor, as a proxy's header has it where there was one. */
+function remoteIn(socket: Socket, ends: ProxyEnds | undefined): string {
+  return ends === undefined ? remoteOf(socket) : formatAddress(ends.source);
+}
+
+export class Entrance implements TunnelEntrance, VisitorOwner, Guest {
+  readonly tunnel: Tunnel;
+  hosts: readonly string[];
   readonly #options: EntranceOptions;
   readonly #source: VisitSource;
-  readonly #tunnel: Tunnel;
-  readonly #listener: VisitorListener;
+  readonly listener: PublicListener;
   readonly #gate: VisitorGate;
   readonly #guard: DescriptorGuard;
   readonly #leave: (this: Placed) => void;
@@ -54,7 +66,9 @@ export class Entrance implements TunnelEntrance, VisitorOwner {
   constructor(options: EntranceOptions, source: VisitSource, tunnel: Tunnel) {
     this.#options = options;
     this.#source = source;
-    this.#tunnel = tunnel;
+    this.tunnel = tunnel;
+    this.hosts = options.hosts ?? [];
+    this.listener = options.listener;
     this.#stallWatch = new StallWatch(options.clock, options.stallTimeoutMs);
     const { clock } = options;
     const gate = new VisitorGate(visitorRules(options.visitors), clock);
@@ -68,17 +82,17 @@ export class Entrance implements TunnelEntrance, VisitorOwner {
       clock,
       onShort: (error) => tunnel.tell('fault', { error }),
     });
-    this.#listener = new VisitorListener(
-      options.listen,
-      options.reusePort,
-      (socket) => this.#arrive(socket),
-      (error) => tunnel.tell('fault', { error }),
-    );
+    if (!options.alone) return;
+    this.listener.on('fault', (fault) => tunnel.tell('fault', fault));
+    this.listener.on('visitRefused', (event) => {
+      gate.refuse(event.reason);
+      if (tunnel.heard('visitRefused')) tunnel.tell('visitRefused', event);
+    });
   }
 
   /** Where visitors connect; undefined while not listening. */
   get address(): HostAddress | undefined {
-    return this.#listener.address;
+    return this.listener.has(this) ? this.listener.address : undefined;
   }
 
   /** Visitors, those who wait for a connection among them. */
@@ -96,21 +110,28 @@ export class Entrance implements TunnelEntrance, VisitorOwner {
     this.#gate.rules = visitorRules(visitors);
   }
 
+  /** Takes other hosts from the next visitor on. @throws InvalidOptionError for `hosts`; then nothing has changed */
+  setHosts(hosts: readonly string[]): void {
+    // Whether they are another's is asked when the tunnel comes.
+    if (!this.listener.has(this)) this.hosts = readHosts('hosts', hosts);
+    else this.listener.setHosts(new Map([[this.tunnel, hosts]]));
+  }
+
   /** The visits that are on now, without the visitors who wait for a connection. */
   get live(): Visit[] {
     return this.#visitors.all().flatMap(({ visit }) => visit ?? []);
   }
 
-  /** Lets visitors in. @throws DialError when the address cannot be listened on */
+  /** Lets visitors in. @throws DialError when the address cannot be listened on, InvalidOptionError for another's `hosts` */
   async open(): Promise<void> {
-    await this.#listener.start();
+    await this.listener.join(this);
     const { address } = this;
     if (address !== undefined && !isWildcard(address.host)) this.#local = formatAddress(address);
   }
 
   /** Lets no visitor in any more; those who are in go on. */
   shut(): void {
-    this.#listener.close();
+    this.listener.leave(this);
   }
 
   /** Resolves when nobody is in, or after `graceMs`. */
@@ -138,20 +159,45 @@ export class Entrance implements TunnelEntrance, VisitorOwner {
   }
 
   /** @internal */
+  allows(ip: string): boolean {
+    return this.#gate.allows(ip);
+  }
+
+  /** @internal */
+  arrive(socket: Socket): void {
+    const place = this.#guard.refuses(socket)
+      ? this.#gate.refuse('descriptors')
+      : this.#gate.enter(socket.remoteAddress);
+    if (typeof place === 'string') return this.#refuse(socket, place);
+    this.#settle(socket, place);
+    const visitor = { remote: remoteOf(socket), local: this.#local ?? localOf(socket) };
+    if (this.#source.idle > 0 || !this.#passOn(socket, visitor)) this.welcome(socket, visitor);
+  }
+
+  /** @internal */
+  arriveRead(socket: Socket, ends: ProxyEnds | undefined): void {
+    const place = this.#gate.enter(ends === undefined ? socket.remoteAddress : ends.source.host);
+    if (typeof place === 'string') return this.#refuse(socket, place, ends);
+    this.#settle(socket, place);
+    const local = ends === undefined ? (this.#local ?? localOf(socket)) : formatAddress(ends.destination);
+    this.welcome(socket, { remote: remoteIn(socket, ends), local });
+  }
+
+  /** @internal */
   onOpened({ info, visit }: Visitor, waitedMs: number): void {
-    if (!this.#tunnel.heard('visitOpened') || visit === undefined) return;
+    if (!this.tunnel.heard('visitOpened') || visit === undefined) return;
     const { connectionId: id, client } = visit;
-    this.#tunnel.tell('visitOpened', { remote: info.remote, id, client, waitedMs });
+    this.tunnel.tell('visitOpened', { remote: info.remote, id, client, waitedMs });
   }
 
   /** @internal */
   onEnd(visitor: Visitor, reason: RelayEnd, error: Error | undefined): void {
     this.#visitors.delete(visitor);
     const { visit, info, startedAt } = visitor;
-    if (!this.#tunnel.heard('visitClosed') || visit === undefined) return;
+    if (!this.tunnel.heard('visitClosed') || visit === undefined) return;
     const { connectionId: id, client, bytesIn, bytesOut } = visit;
     const durationMs = this.#options.clock.now() - startedAt;
-    this.#tunnel.tell('visitClosed', { remote: info.remote, id, client, bytesIn, bytesOut, durationMs, reason, error });
+    this.tunnel.tell('visitClosed', { remote: info.remote, id, client, bytesIn, bytesOut, durationMs, reason, error });
   }
 
   /** @internal */
@@ -159,27 +205,21 @@ export class Entrance implements TunnelEntrance, VisitorOwner {
     this.#visitors.delete(visitor);
     const reason = refusalOf(error);
     if (reason === 'queue-full' || reason === 'timeout') this.#gate.refuse(reason);
-    if (!this.#tunnel.heard('visitRefused')) return;
-    this.#tunnel.tell('visitRefused', { remote: visitor.info.remote, waitedMs, reason, error });
+    if (!this.tunnel.heard('visitRefused')) return;
+    this.tunnel.tell('visitRefused', { remote: visitor.info.remote, waitedMs, reason, error });
   }
 
-  #arrive(socket: Socket): void {
-    const place = this.#guard.refuses(socket)
-      ? this.#gate.refuse('descriptors')
-      : this.#gate.enter(socket.remoteAddress);
-    if (typeof place === 'string') return this.#refuse(socket, place);
+  #settle(socket: Socket, place: VisitorAddress): void {
     (socket as Placed)[kPlace] = place;
     socket.on('close', this.#leave);
-    const visitor = { remote: remoteOf(socket), local: this.#local ?? localOf(socket) };
-    if (this.#source.idle > 0 || !this.#passOn(socket, visitor)) this.welcome(socket, visitor);
   }
 
-  #refuse(socket: Socket, reason: VisitorRefusal): void {
+  #refuse(socket: Socket, reason: VisitorRefusal, ends?: ProxyEnds): void {
     // Before the socket forgets it.
-    const remote = this.#tunnel.heard('visitRefused') ? remoteOf(socket) : undefined;
+    const remote = this.tunnel.heard('visitRefused') ? remoteIn(socket, ends) : undefined;
     breakOff(socket.on('error', ignore));
     if (remote === undefined) return;
-    this.#tunnel.tell('visitRefused', { remote, waitedMs: 0, reason, error: new VisitorRefusedError(reason) });
+    this.tunnel.tell('visitRefused', { remote, waitedMs: 0, reason, error: new VisitorRefusedError(reason) });
   }
 
   #passOn(socket: Socket, visitor: VisitorInfo): boolean {

@@ -33,6 +33,9 @@ export class VisitorGate {
     address: 0,
     rate: 0,
     descriptors: 0,
+    host: 0,
+    'proxy-header': 0,
+    preface: 0,
     'queue-full': 0,
     timeout: 0,
   };
@@ -45,6 +48,11 @@ export class VisitorGate {
 
   get stats(): VisitorStats {
     return { visitors: this.#visitors, addresses: this.#addresses.size, refused: { ...this.#refused } };
+  }
+
+  /** Whether the lists of addresses let it in: what can be said of a visitor before it is known whom it wants. */
+  allows(ip: string | undefined): boolean {
+    return this.rules.addresses.allows(ip);
   }
 
   /** Lets a visitor in, to {@link leave} later, or says why not. `ip` is undefined for one who has left already. */

@@ -31,16 +31,17 @@ export class VisitorListener {
     return { host: address.address, port: address.port };
   }
 
-  /** @throws DialError when the address cannot be listened on */
+  /** Resolves also when it is closed meanwhile. @throws DialError when the address cannot be listened on */
   async start(): Promise<void> {
     await new Promise<void>((resolve, reject) => {
       const failed = (cause: Error): void => {
         const what = `cannot listen on ${formatAddress(this.#listen)}: ${reasonOf(cause)}`;
         reject(new DialError('connect', what, { cause }));
       };
-      this.#server.once('error', failed);
+      // Before a name has been looked up there is nothing to listen, and Node does not begin to.
+      this.#server.once('error', failed).once('close', resolve);
       this.#server.listen(listenOptions(this.#listen, this.#reusePort), () => {
-        this.#server.off('error', failed);
+        this.#server.off('error', failed).off('close', resolve);
         resolve();
       });
     });

@@ -119,7 +119,7 @@ const BAD: readonly [what: string, bytes: Buffer][] = [
 ];
 
 for (const [what, bytes] of BAD) {
-  test(`${what} is refused`, (t) => {
+  test(`case 25: ${what} is refused`, (t) => {
     t.throws(() => decodeProxyHeader(bytes), { instanceOf: ProtocolError });
   });
 }

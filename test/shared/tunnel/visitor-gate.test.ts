@@ -50,7 +50,10 @@ test('case 16: at the most visitors the next is refused, and let in when one has
   t.deepEqual(gate.stats, {
     visitors: 2,
     addresses: 3,
-    refused: { denied: 0, full: 1, address: 0, rate: 0, descriptors: 0, 'queue-full': 0, timeout: 0 },
+    refused: {
+      ...{ denied: 0, full: 1, address: 0, rate: 0, descriptors: 0, 'queue-full': 0, timeout: 0 },
+      ...{ host: 0, 'proxy-header': 0, preface: 0 },
+    },
   });
 });
 

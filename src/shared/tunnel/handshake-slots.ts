@@ -1,4 +1,4 @@
-import { type Linked, LinkedList } from '../shared/pool/linked-list.ts';
+import { type Linked, LinkedList } from '../pool/linked-list.ts';
 
 /** One connection that has proved nothing yet. */
 export class HandshakeSlot implements Linked<HandshakeSlot> {

@@ -1,5 +1,5 @@
 import test from 'ava';
-import { type HandshakeSlot, HandshakeSlots } from '../../src/server/handshake-slots.ts';
+import { type HandshakeSlot, HandshakeSlots } from '../../../src/shared/tunnel/handshake-slots.ts';
 
 /** Takes slots for addresses in order; each gives its slot back when it is evicted. */
 function crowd(slots: HandshakeSlots, addresses: readonly string[]) {
