@@ -60,6 +60,7 @@ const STRANGE_TO: Readonly<Record<'tcp' | 'udp', readonly Flag[]>> = {
   udp: [
     TUNNEL_SERVER_FLAGS.waitMs,
     TUNNEL_SERVER_FLAGS.connectTimeoutMs,
+    TUNNEL_SERVER_FLAGS.proxyFrom,
     VISITORS_FLAGS.maxVisitors,
     VISITORS_FLAGS.maxVisitorsPerAddress,
     ...TARGETS.filter((flag) => flag !== TARGETS_FLAGS.strategy),
