@@ -28,7 +28,8 @@ test('every case has tests that bear its number, in each file that the page name
 });
 
 test('the flags and the tests that the page names are there', async (t) => {
-  const help = (await readFile('src/cli/flags.ts', 'utf8')) + (await readFile('src/cli/visitor-flags.ts', 'utf8'));
+  const tables = ['flags', 'visitor-flags', 'target-flags'].map((name) => readFile(`src/cli/${name}.ts`, 'utf8'));
+  const help = (await Promise.all(tables)).join('');
   for (const [, flag = ''] of page.matchAll(/`(--[a-z-]+)`/g)) t.true(help.includes(`'${flag} `), flag);
   for (const [, file = ''] of page.matchAll(/`((?:fuzz|e2e|shared|faults)\/[\w/-]+)`/g)) {
     await t.notThrowsAsync(readFile(`test/${file}.test.ts`), file);

@@ -6,6 +6,7 @@ import type { Visit } from '../session/visit.ts';
 import { ResetCode } from '../wire/frame.ts';
 import { Crowd } from './crowd.ts';
 import { connectTarget, type TargetConnection } from './target.ts';
+import { visitHeader, writeHeader } from './target-header.ts';
 import { type SearchOwner, TargetSearch } from './target-search.ts';
 import { type Target, Targets, type TargetsSetup, type TargetStats } from './targets.ts';
 import type { Tunnel, TunnelExit } from './tunnel.ts';
@@ -115,6 +116,9 @@ export class Exit implements TunnelExit, SearchOwner {
   }
 
   #relay(visit: Visit, target: Target, connection: TargetConnection, startedAt: number): Relay<Visit> {
+    // Before the relay, which writes what the visitor has said so far.
+    const header = visitHeader(this.#options.rules.proxy, visit.info);
+    if (header !== undefined) writeHeader(connection.socket, header);
     const relay = new Relay<Visit>({
       socket: connection.socket,
       visit,

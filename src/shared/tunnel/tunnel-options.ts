@@ -5,6 +5,7 @@ import { type Address, formatAddress } from '../net/address.ts';
 import { addressOption } from '../net/address-option.ts';
 import { instance, milliseconds, wholeNumber } from '../options.ts';
 import { type DatagramOptions, datagramOptions, refusePaths } from './datagram-options.ts';
+import type { TargetProxy } from './target-header.ts';
 import type { TargetsSetup } from './targets.ts';
 import type { VisitorsOptions } from './visitor-rules.ts';
 
@@ -49,6 +50,11 @@ export interface TargetsOptions {
   readonly warm?: number;
   /** A connection that was kept ready for so long is replaced, ms, at least 2000. Default 30000. */
   readonly warmIdleMs?: number;
+  /**
+   * A PROXY header of this version is the first that a target hears of each visit: it names the visitor's address and
+   * the one that it connected to. Checks send one that names nobody. Default `off`.
+   */
+  readonly proxy?: TargetProxy;
 }
 
 /** The same with defaults; `check` is known once the targets are. */
@@ -82,6 +88,7 @@ const targetsSchema = v.strictObject({
   fall: v.optional(wholeNumber(1), 3),
   warm: v.optional(wholeNumber(0, MAX_WARM), 0),
   warmIdleMs: v.optional(milliseconds(2000), 30_000),
+  proxy: v.optional(v.picklist(['off', 'v1', 'v2'], 'wants off, v1 or v2'), 'off'),
 });
 
 export const tunnelOptions = {

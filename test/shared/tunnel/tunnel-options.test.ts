@@ -25,6 +25,7 @@ const mistakes: readonly (readonly [title: string, options: object, option: stri
   ],
   ['an unknown option', { targets: { checks: 'tcp' } }, 'targets.checks', /unknown option/],
   ['a strategy that is none', { targets: { strategy: 'random' } }, 'targets.strategy', /round-robin, least-in-use/],
+  ['a PROXY header that is none', { targets: { proxy: 'v3' } }, 'targets.proxy', /off, v1 or v2/],
   ['a check that is none', { targets: { check: 'udp' } }, 'targets.check', /'off', 'tcp' or/],
   [
     'a path that is a URL',
