@@ -8,6 +8,7 @@ import type { TunnelServerOptions } from '../server/tunnel-server.ts';
 import { ConfigError, reasonOf } from '../shared/errors.ts';
 import { fileMaterial } from '../shared/tls/material.ts';
 import type { TlsUse } from '../shared/tls/pem.ts';
+import { BANDWIDTH_FLAGS } from './bandwidth-flags.ts';
 import { DATAGRAM_FLAGS } from './datagram-flags.ts';
 import { type Flag, isTyped, nameOf, valueOf } from './flag.ts';
 import {
@@ -124,11 +125,13 @@ function tunnelValues(
 ): Values {
   const targets = pick(command, TARGETS_FLAGS);
   const visitors = pick(command, VISITORS_FLAGS);
+  const bandwidth = pick(command, BANDWIDTH_FLAGS);
   return {
     ...pick(command, table),
     ...pick(command, DATAGRAM_FLAGS),
     ...(Object.keys(targets).length === 0 ? {} : { targets }),
     ...(Object.keys(visitors).length === 0 ? {} : { visitors }),
+    ...(Object.keys(bandwidth).length === 0 ? {} : { bandwidth }),
     ...(stallTimeoutMs === undefined ? {} : { stallTimeoutMs }),
   };
 }

@@ -4,6 +4,7 @@ import { InvalidOptionError } from '../errors.ts';
 import { type Address, formatAddress } from '../net/address.ts';
 import { addressOption } from '../net/address-option.ts';
 import { instance, milliseconds, wholeNumber } from '../options.ts';
+import { type BandwidthOptions, bandwidthSchema } from './bandwidth.ts';
 import { type DatagramOptions, datagramOptions, refusePaths } from './datagram-options.ts';
 import type { TargetProxy } from './target-header.ts';
 import type { TargetsSetup } from './targets.ts';
@@ -23,6 +24,8 @@ export interface TunnelOptions extends DatagramOptions {
   readonly targets?: TargetsOptions;
   /** Who may come in, and how many at a time. */
   readonly visitors?: VisitorsOptions;
+  /** How much its visits may move, all together. */
+  readonly bandwidth?: BandwidthOptions;
   readonly clock?: Clock;
 }
 
@@ -99,6 +102,7 @@ export const tunnelOptions = {
   stallTimeoutMs: v.optional(milliseconds(), 600_000),
   targets: v.optional(targetsSchema, {}),
   visitors: v.optional(instance<VisitorsOptions>('an object'), {}),
+  bandwidth: bandwidthSchema,
   clock: v.optional(instance<Clock>('a clock'), () => systemClock),
 };
 
