@@ -420,3 +420,23 @@ for (const end of ['tunnelServer', 'tunnelClient'] as const) {
     });
   }
 }
+
+test('case 16: new flows come no faster than the rate for visitors, and those that are on go on', async (t) => {
+  await using service = await startUdp();
+  const { time, pair } = await timedPair('tunnelServer', service.port, {
+    visitors: { visitorRate: 1, visitorBurst: 2 },
+  });
+  await using _ = pair;
+  await using one = await startVisitor(pair.port);
+  await using two = await startVisitor(pair.port);
+  await using three = await startVisitor(pair.port);
+  await one.ask('first');
+  await two.ask('second');
+  for (let sent = 0; sent < 5; sent += 1) three.send('too soon');
+  await until(() => pair.stats().entrance.dropped.refused === 5, 'they are turned away');
+  for (let asked = 0; asked < 5; asked += 1) t.is(String(await one.ask('on')), 'on');
+  t.like(pair.stats().entrance, { flows: 2, flowsTotal: 2 });
+  t.like(pair.server.visitorStats()?.refused, { rate: 5 });
+  await time.advance(1000);
+  t.is(String(await three.ask('in time')), 'in time');
+});
