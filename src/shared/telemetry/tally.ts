@@ -90,7 +90,10 @@ export class Tally {
   /** The tunnel's own part of its snapshot. */
   snapshot(
     levels: Levels,
-  ): Pick<TunnelSnapshot, 'connections' | 'visits' | 'bytes' | 'dials' | 'handshakesFailed' | 'times'> {
+  ): Omit<
+    TunnelSnapshot,
+    'tunnel' | 'side' | 'flow' | 'ready' | 'entrance' | 'listen' | 'errors' | 'peers' | 'targets'
+  > {
     const { live } = this.#tunnel;
     const { bytesIn, bytesOut } = this.#all.withLive(live);
     const dial = this.dials.snapshot();
@@ -106,6 +109,8 @@ export class Tally {
       dials: { made: countOf(dial), failed: this.dialsFailed.snapshot() },
       handshakesFailed: this.handshakesFailed.snapshot(),
       times: { wait: this.#waits.snapshot(), dial, visit: this.#visits.snapshot() },
+      datagrams: this.#tunnel.datagramStats(),
+      bandwidth: this.#tunnel.bandwidthStats(),
     };
   }
 }
