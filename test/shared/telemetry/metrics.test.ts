@@ -225,7 +225,7 @@ promtool('Prometheus itself finds nothing wrong with the text', async (t) => {
   const datagrams = new DatagramCounts().snapshot({ flows: 1, carriers: 1 });
   const bandwidth = { upload: { bytesPerSecond: 1024, throttledMs: 1 } };
   const text = await metricsText(
-    watch.snapshots().map((snapshot) => ({ ...snapshot, datagrams, bandwidth })),
+    watch.snapshots().map((snapshot) => Object.assign({}, snapshot, { datagrams, bandwidth })),
     processes,
   );
   t.notThrows(() => execFileSync('promtool', ['check', 'metrics'], { input: text, stdio: 'pipe' }));
