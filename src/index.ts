@@ -55,6 +55,7 @@ export type { Visit, VisitHandler } from './shared/session/visit.ts';
 export { VisitStream } from './shared/session/visit-stream.ts';
 export type { ClientTlsOptions, ServerTlsOptions, TlsMode } from './shared/tls/modes.ts';
 export type { Pem } from './shared/tls/pem.ts';
+export type { BandwidthOptions, BandwidthStats, LimitStats } from './shared/tunnel/bandwidth.ts';
 export type { DatagramOptions } from './shared/tunnel/datagram-options.ts';
 export type { DatagramDrops, DatagramStats } from './shared/tunnel/datagram-stats.ts';
 export type * from './shared/tunnel/flow-events.ts';
@@ -69,6 +70,7 @@ export type {
   PublicRefusedEvent,
 } from './shared/tunnel/public-listener-options.ts';
 export type { RefusalReason } from './shared/tunnel/refusal.ts';
+export type { TargetProxy } from './shared/tunnel/target-header.ts';
 export type { TargetStats } from './shared/tunnel/targets.ts';
 export type { TargetOption, TargetsOptions } from './shared/tunnel/tunnel-options.ts';
 export type * from './shared/tunnel/visit-events.ts';

@@ -1,5 +1,6 @@
 /** Which flags each command has, and which of them may stand where in a file. */
 import { ADMIN_FLAGS } from './admin-flags.ts';
+import { BANDWIDTH_FLAGS } from './bandwidth-flags.ts';
 import type { Levels, Side } from './config/config-file.ts';
 import { DATAGRAM_FLAGS } from './datagram-flags.ts';
 import type { Flag } from './flag.ts';
@@ -25,7 +26,7 @@ import { VISITORS_FLAGS } from './visitor-flags.ts';
 export type Rows = Readonly<Record<string, Flag | null>>;
 
 /** What both have about one tunnel. */
-const TUNNEL_ROWS: readonly Rows[] = [{ FLOW }, VISITORS_FLAGS, DATAGRAM_FLAGS, TARGETS_FLAGS];
+const TUNNEL_ROWS: readonly Rows[] = [{ FLOW }, VISITORS_FLAGS, DATAGRAM_FLAGS, TARGETS_FLAGS, BANDWIDTH_FLAGS];
 
 /** The tables of each command, in the order of its help. */
 export const COMMAND_ROWS: Readonly<Record<Side, readonly Rows[]>> = {

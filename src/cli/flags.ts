@@ -239,9 +239,10 @@ export const TUNNEL_SERVER_FLAGS = {
   // Also an option of the pool, where its row is.
   stallTimeoutMs: null,
   openTimeoutMs: null,
-  // Their rows are in target-flags.ts and visitor-flags.ts.
+  // Their rows are in target-flags.ts, visitor-flags.ts and bandwidth-flags.ts.
   targets: null,
   visitors: null,
+  bandwidth: null,
   // Their rows are in datagram-flags.ts.
   protocol: null,
   flowIdleTimeoutMs: null,
@@ -370,9 +371,10 @@ export const TUNNEL_CLIENT_FLAGS = {
   // Also an option of the pool, where its row is.
   stallTimeoutMs: null,
   openTimeoutMs: null,
-  // Their rows are in target-flags.ts and visitor-flags.ts.
+  // Their rows are in target-flags.ts, visitor-flags.ts and bandwidth-flags.ts.
   targets: null,
   visitors: null,
+  bandwidth: null,
   // The library's own.
   group: null,
   // Their rows are in datagram-flags.ts.

@@ -2,21 +2,25 @@
 import type { Help, Option } from 'commander';
 import { ADMIN_FLAGS } from './admin-flags.ts';
 import { flagsOf, type Rows } from './command-flags.ts';
+import { BANDWIDTH_FLAGS } from './bandwidth-flags.ts';
 import { DATAGRAM_FLAGS } from './datagram-flags.ts';
 import type { Flag } from './flag.ts';
 import {
   CLIENT_POOL_FLAGS,
   CLIENT_TLS_FLAGS,
   COMMON_FLAGS,
+  CONFIG,
   FLOW,
   PATIENCE_FLAGS,
   SERVER_POOL_FLAGS,
   SERVER_TLS_FLAGS,
+  SHARE,
   TOKEN,
   TUNNEL_CLIENT_FLAGS,
   TUNNEL_SERVER_FLAGS,
   WORKERS,
 } from './flags.ts';
+import { PUBLISH_FLAGS } from './publish-flags.ts';
 import { TARGETS_FLAGS } from './target-flags.ts';
 import { VISITORS_FLAGS } from './visitor-flags.ts';
 
@@ -33,6 +37,7 @@ const GROUPS: readonly HelpGroup[] = [
   {
     heading: 'The tunnel, from where to where:',
     flags: [
+      CONFIG,
       SERVER_POOL_FLAGS.listen,
       TUNNEL_SERVER_FLAGS.public,
       CLIENT_POOL_FLAGS.dial,
@@ -60,6 +65,8 @@ const GROUPS: readonly HelpGroup[] = [
     heading: 'Visitors, where they come in:',
     flags: [
       ...flagsOf([VISITORS_FLAGS]),
+      TUNNEL_SERVER_FLAGS.hosts,
+      TUNNEL_SERVER_FLAGS.proxyFrom,
       TUNNEL_SERVER_FLAGS.waitMs,
       SERVER_POOL_FLAGS.maxWaiting,
       SERVER_POOL_FLAGS.clientStrategy,
@@ -74,6 +81,8 @@ const GROUPS: readonly HelpGroup[] = [
   },
   { heading: 'The pool of connections:', flags: [], tables: [SERVER_POOL_FLAGS, CLIENT_POOL_FLAGS] },
   { heading: 'UDP:', flags: [], tables: [DATAGRAM_FLAGS] },
+  { heading: 'Bandwidth:', flags: [], tables: [BANDWIDTH_FLAGS] },
+  { heading: 'Ports that clients open:', flags: [CLIENT_POOL_FLAGS.publish, SHARE], tables: [PUBLISH_FLAGS] },
 ];
 
 /** Where flags stand that no group knows, with --help: commander's own heading. */

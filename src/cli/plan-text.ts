@@ -1,6 +1,8 @@
 /** What holds, as text: each option with where it is from. Pure. */
 import type { Command } from 'commander';
 import { type Address, formatAddress } from '../shared/net/address.ts';
+import { formatDuration, formatSize } from '../shared/units.ts';
+import { BANDWIDTH_FLAGS } from './bandwidth-flags.ts';
 import { levelsOf } from './command-flags.ts';
 import type { Side } from './config/config-file.ts';
 import { type Flag, keyOf, nameOf, valueOf } from './flag.ts';
@@ -44,7 +46,8 @@ function isSecret(flag: Flag): boolean {
 function valueText(flag: Flag, value: unknown): string {
   if (Array.isArray(value)) return `[${value.map((one) => valueText(flag, one)).join(', ')}]`;
   if (typeof value === 'boolean') return value ? 'yes' : 'no';
-  if (typeof value === 'number' && flag.parse === duration) return `${value}ms`;
+  if (typeof value === 'number' && flag.parse === duration) return formatDuration(value);
+  if (typeof value === 'number' && flag.parse === BANDWIDTH_FLAGS.upload.parse) return formatSize(value);
   if (typeof value !== 'object' || value === null) return plainOrQuoted(String(value));
   return plainOrQuoted('http' in value ? `http:${String(value.http)}` : formatAddress(value as Address));
 }

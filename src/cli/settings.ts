@@ -9,6 +9,7 @@ import { ConfigError, reasonOf } from '../shared/errors.ts';
 import type { HostAddress } from '../shared/net/address.ts';
 import { fileMaterial } from '../shared/tls/material.ts';
 import type { TlsUse } from '../shared/tls/pem.ts';
+import { BANDWIDTH_FLAGS } from './bandwidth-flags.ts';
 import { DATAGRAM_FLAGS } from './datagram-flags.ts';
 import { type Flag, nameOf, valueOf } from './flag.ts';
 import {
@@ -171,11 +172,13 @@ function tunnelValues(
 ): Values {
   const targets = pick(command, TARGETS_FLAGS);
   const visitors = pick(command, VISITORS_FLAGS);
+  const bandwidth = pick(command, BANDWIDTH_FLAGS);
   return {
     ...pick(command, table),
     ...pick(command, DATAGRAM_FLAGS),
     ...(Object.keys(targets).length === 0 ? {} : { targets }),
     ...(Object.keys(visitors).length === 0 ? {} : { visitors }),
+    ...(Object.keys(bandwidth).length === 0 ? {} : { bandwidth }),
     ...(stallTimeoutMs === undefined ? {} : { stallTimeoutMs }),
   };
 }

@@ -53,4 +53,10 @@ export const TARGETS_FLAGS = {
     parse: count,
   },
   warmIdleMs: null,
+  proxy: {
+    flags: '--target-proxy <version>',
+    help: "the PROXY header, which names a visitor's address, that targets are sent before its bytes: off, v1 (text), v2",
+    default: 'off',
+    choices: ['off', 'v1', 'v2'],
+  },
 } as const satisfies Table<TargetsOptions>;

@@ -33,7 +33,7 @@ export const VISITORS_FLAGS = {
   },
   visitorRate: {
     flags: '--visitor-rate <n>',
-    help: 'new visitors from one address, each second, in each process; 0 does not limit them',
+    help: 'new visitors (with --protocol udp, flows) from one address, each second, in each process; 0 does not limit them',
     default: '0',
     parse: count,
   },

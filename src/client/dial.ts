@@ -1,5 +1,5 @@
 /** One dial: resolve → TCP → TLS → tag → greeting, under one deadline. It ends exactly once. */
-import { connect as connectTcp } from 'node:net';
+import { connect as connectTcp, Socket } from 'node:net';
 import { connect as connectTls, type ConnectionOptions, type TLSSocket } from 'node:tls';
 import type { Duplex } from 'node:stream';
 import type { Clock, Timer } from '../shared/clock.ts';
@@ -114,6 +114,8 @@ export class Dial implements GreeterOwner {
     try {
       // A function that throws must not fail the dial before its constructor has returned.
       const socket = await new Promise<Duplex>((resolve) => resolve(connect({ signal })));
+      // Of those that we do not make ourselves; keep-alive is up to whoever does.
+      if (socket instanceof Socket) socket.setNoDelay(true);
       if (this.#over) socket.on('error', ignore).destroy();
       else this.#secure(this.#adopt(socket));
     } catch (error) {

@@ -26,7 +26,14 @@ export type PublishPoolOptions = Omit<
 /** The same for the tunnels. What means nothing for a tunnel's protocol is left out there. */
 export type PublishTunnelOptions = Pick<
   TunnelServerOptions,
-  'waitMs' | 'openTimeoutMs' | 'stallTimeoutMs' | 'visitors' | 'flowIdleTimeoutMs' | 'maxFlows' | 'maxFlowsPerAddress'
+  | 'waitMs'
+  | 'openTimeoutMs'
+  | 'stallTimeoutMs'
+  | 'visitors'
+  | 'bandwidth'
+  | 'flowIdleTimeoutMs'
+  | 'maxFlows'
+  | 'maxFlowsPerAddress'
 >;
 
 /** Options of `PublishedTunnels`. The first three are required. */
@@ -66,6 +73,7 @@ const TUNNEL: Allowed<Required<PublishTunnelOptions>> = {
   openTimeoutMs: true,
   stallTimeoutMs: true,
   visitors: true,
+  bandwidth: true,
   flowIdleTimeoutMs: true,
   maxFlows: true,
   maxFlowsPerAddress: true,

@@ -50,11 +50,17 @@ export function parseDuration(text: string): number {
  * @throws RangeError with the problem in words that name the text but not the option
  */
 export function parseSize(text: string): number {
-  const bytes = parseQuantity(text, SIZE_UNITS, 'a size', '64KiB');
-  if (!Number.isSafeInteger(bytes)) {
-    throw new RangeError(`"${text}" is too large to count in bytes`);
-  }
-  return bytes;
+  return parseBytes(text, 'a size', '64KiB');
+}
+
+/**
+ * Reads a rate: a size, and `/s` behind it or not (`10MB/s`).
+ *
+ * @returns bytes a second
+ * @throws RangeError with the problem in words that name the text but not the option
+ */
+export function parseRate(text: string): number {
+  return parseBytes(text.replace(/\/s$/, ''), 'a rate', '10MB/s');
 }
 
 /** Writes whole ms in the largest unit that stays exact: 300000 is `5m`, 90000 is `90s`. */
@@ -65,6 +71,14 @@ export function formatDuration(ms: number): string {
 /** Writes whole bytes in the largest unit that stays exact: 65536 is `64KiB`, 10000000 is `10MB`. */
 export function formatSize(bytes: number): string {
   return formatQuantity(bytes, SIZE_UNITS, 'B');
+}
+
+function parseBytes(text: string, what: string, example: string): number {
+  const bytes = parseQuantity(text, SIZE_UNITS, what, example);
+  if (!Number.isSafeInteger(bytes)) {
+    throw new RangeError(`"${text}" is too large to count in bytes`);
+  }
+  return bytes;
 }
 
 function parseQuantity(text: string, units: Units, what: string, example: string): number {

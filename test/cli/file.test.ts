@@ -305,7 +305,7 @@ test('what holds is printed with where it is from: flag, environment, file, defa
   keep-alive: 20s
   wait: 1s
   tunnels:
-    web: { public: "127.0.0.1:0", keep-alive: 10s, max: 9 }
+    web: { public: "127.0.0.1:0", keep-alive: 10s, max: 9, upload-limit: 1000kB/s }
 `,
   );
   const { code, stdout } = await runCli(['check', file, '--print', '--max', '7'], { ...env, POOLD_WAIT: '3s' });
@@ -314,9 +314,10 @@ test('what holds is printed with where it is from: flag, environment, file, defa
   for (const line of [
     `listen: 127.0.0.1:7000 # ${file}:2 server.listen`,
     `token: (not shown) # ${file}:3 server.token`,
-    `keep-alive: 10000ms # ${file}:7 server.tunnels.web.keep-alive`,
+    `keep-alive: 10s # ${file}:7 server.tunnels.web.keep-alive`,
     'max: 7 # --max',
-    'wait: 3000ms # POOLD_WAIT',
+    `upload-limit: 1MB # ${file}:7 server.tunnels.web.upload-limit`,
+    'wait: 3s # POOLD_WAIT',
     '# max-waiting: 4096 (default)',
   ])
     t.true(lines.has(line), `${line}\n${stdout}`);

@@ -73,6 +73,12 @@ const misuses: readonly Misuse[] = [
     says: /--listen/,
   },
   { title: 'a duration without a unit', args: [...SERVER, '--keep-alive', '30'], says: /--keep-alive.*30/ },
+  { title: 'a rate without a unit', args: [...SERVER, '--upload-limit', '10'], says: /--upload-limit.*10MB\/s/ },
+  {
+    title: 'a rate that is next to none',
+    args: [...CLIENT, '--download-limit', '1B/s'],
+    says: /--download-limit: .*1024/,
+  },
   { title: 'the same in the environment', args: SERVER, env: { POOLD_KEEP_ALIVE: '30' }, says: /POOLD_KEEP_ALIVE/ },
   { title: 'a number that is none', args: [...CLIENT, '--min', 'many'], says: /--min.*many/ },
   { title: 'min above max', args: [...CLIENT, '--min', '9', '--max', '8'], says: /--min: 9 is above --max 8/ },

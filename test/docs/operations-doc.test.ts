@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import test from 'ava';
 import { makeReport } from '../../src/cli/admin/local-source.ts';
 import { HISTOGRAM_FAMILIES, LISTENER_FAMILIES, NUMBER_FAMILIES } from '../../src/shared/telemetry/families.ts';
+import { DatagramCounts } from '../../src/shared/tunnel/datagram-stats.ts';
 import { snapshotOf } from '../helpers/snapshots.ts';
 
 // ava runs in the project's root.
@@ -25,7 +26,10 @@ test('the page has every part of a status, and no other', (t) => {
   const peer = { peer: 'p', remote: 'r', since: 's', idle: 0, inUse: 0, ...traffic };
   const peers = [{ ...peer, healthy: true, breaker: 'closed' as const, lastError: 'e' }];
   const targets = [{ target: 't', up: true, inUse: 0, total: 0, failed: 0, warm: 0 }];
-  const tunnel = { ...snapshotOf({}), peers, targets, entrance: 'e', listen: 'l' };
+  const datagrams = new DatagramCounts().snapshot({ flows: 0, carriers: 0 });
+  const limit = { bytesPerSecond: 0, throttledMs: 0 };
+  const bandwidth = { upload: limit, download: limit };
+  const tunnel = { ...snapshotOf({}), peers, targets, entrance: 'e', listen: 'l', datagrams, bandwidth };
   const process = { name: 'main', memoryBytes: 0, busy: 0 };
   const listener = { listen: 'l', arriving: 0, slowedAddresses: 0, handshakesFailed: {} };
   const real = makeReport('server', [process], { tunnels: [tunnel], listeners: [listener] });

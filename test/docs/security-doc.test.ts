@@ -32,7 +32,8 @@ test('every case has tests that bear its number, in each file that the page name
 });
 
 test('the flags and the tests that the page names are there', async (t) => {
-  const sources = ['flags', 'visitor-flags', 'publish-flags'].map((file) => readFile(`src/cli/${file}.ts`, 'utf8'));
+  const names = ['flags', 'visitor-flags', 'publish-flags', 'target-flags'];
+  const sources = names.map((file) => readFile(`src/cli/${file}.ts`, 'utf8'));
   const help = (await Promise.all(sources)).join('\n');
   for (const [, flag = ''] of page.matchAll(/`(--[a-z-]+)`/g)) t.true(help.includes(`'${flag} `), flag);
   for (const [, file = ''] of page.matchAll(/`((?:fuzz|e2e|shared|faults)\/[\w/-]+)`/g)) {

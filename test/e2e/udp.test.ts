@@ -8,7 +8,16 @@ import { startFaultProxy } from '../helpers/fault-proxy.ts';
 import { TOKEN, tlsOptions } from '../helpers/pair.ts';
 import { startUdp, startUdpPair, startVisitor, statsOf, type UdpPair } from '../helpers/udp.ts';
 
-const NO_DROPS = { noConnection: 0, unsent: 0, table: 0, refused: 0, unknownFlow: 0, target: 0, visitor: 0 };
+const NO_DROPS = {
+  noConnection: 0,
+  unsent: 0,
+  table: 0,
+  refused: 0,
+  unknownFlow: 0,
+  target: 0,
+  visitor: 0,
+  limited: 0,
+};
 
 for (const flow of ['reverse', 'forward'] as const) {
   for (const tls of [0, 1] as const) {
@@ -390,4 +399,44 @@ test('a visitor whom the rules keep out gets no flow, and one whom they let in a
   pair.server.setVisitorRules({});
   t.is(String(await visitor.ask(Buffer.from('let in'))), 'let in');
   t.like(pair.server.visitorStats(), { visitors: 1 });
+});
+
+for (const end of ['tunnelServer', 'tunnelClient'] as const) {
+  for (const direction of ['upload', 'download'] as const) {
+    test(`what is more than the ${direction} limit lets through is dropped and counted (${end})`, async (t) => {
+      await using service = await startUdp(({ length }) => [Buffer.alloc(direction === 'upload' ? 1 : length)]);
+      const { time, pair } = await timedPair(end, service.port, { bandwidth: { [direction]: 10_000 } });
+      await using _ = pair;
+      await using visitor = await startVisitor(pair.port);
+      await visitor.ask(Buffer.alloc(536));
+      const limited = () => (end === 'tunnelServer' ? pair.stats().entrance : pair.stats().exit).dropped.limited;
+      // 64 KiB at once, then 10 each 100 ms.
+      for (let sent = 0; sent < 100; sent += 1) visitor.send(Buffer.alloc(1000));
+      await until(() => limited() === 35 && visitor.heard.length === 66, 'the burst is through, and the rest dropped');
+      await time.advance(100);
+      for (let sent = 0; sent < 3; sent += 1) visitor.send(Buffer.alloc(1000));
+      await until(() => limited() === 37 && visitor.heard.length === 67, 'one more is through');
+      t.is(pair.stats().entrance.flows, 1);
+    });
+  }
+}
+
+test('case 16: new flows come no faster than the rate for visitors, and those that are on go on', async (t) => {
+  await using service = await startUdp();
+  const { time, pair } = await timedPair('tunnelServer', service.port, {
+    visitors: { visitorRate: 1, visitorBurst: 2 },
+  });
+  await using _ = pair;
+  await using one = await startVisitor(pair.port);
+  await using two = await startVisitor(pair.port);
+  await using three = await startVisitor(pair.port);
+  await one.ask('first');
+  await two.ask('second');
+  for (let sent = 0; sent < 5; sent += 1) three.send('too soon');
+  await until(() => pair.stats().entrance.dropped.refused === 5, 'they are turned away');
+  for (let asked = 0; asked < 5; asked += 1) t.is(String(await one.ask('on')), 'on');
+  t.like(pair.stats().entrance, { flows: 2, flowsTotal: 2 });
+  t.like(pair.server.visitorStats()?.refused, { rate: 5 });
+  await time.advance(1000);
+  t.is(String(await three.ask('in time')), 'in time');
 });

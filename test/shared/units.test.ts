@@ -1,6 +1,13 @@
 import test from 'ava';
 import fc from 'fast-check';
-import { formatDuration, formatSize, MAX_DURATION_MS, parseDuration, parseSize } from '../../src/shared/units.ts';
+import {
+  formatDuration,
+  formatSize,
+  MAX_DURATION_MS,
+  parseDuration,
+  parseRate,
+  parseSize,
+} from '../../src/shared/units.ts';
 
 const durations = {
   '0': 0,
@@ -35,6 +42,13 @@ for (const [text, bytes] of Object.entries(sizes)) {
     t.is(parseSize(text), bytes);
   });
 }
+
+test('a rate is a size, with or without a second behind it', (t) => {
+  t.deepEqual(['10MB/s', '10MB', '64KiB/s', '0'].map(parseRate), [10_000_000, 10_000_000, 65_536, 0]);
+  for (const text of ['10', '10/s', '10MB/h', '10MBps', '/s'])
+    t.throws(() => parseRate(text), { instanceOf: RangeError });
+  t.throws(() => parseRate('10/s'), { message: /has no unit; write a rate such as 10MB\/s/ });
+});
 
 const refusals: [text: string, problem: RegExp][] = [
   ['30', /has no unit/],

@@ -2,6 +2,7 @@
 import { between, quantile } from '../../shared/telemetry/histogram.ts';
 import type { ListenerSnapshot, PeerSnapshot, TunnelSnapshot } from '../../shared/telemetry/snapshot.ts';
 import type { StatusReport } from '../admin/report.ts';
+import type { LimitStats } from '../../shared/tunnel/bandwidth.ts';
 import { bytesText, msText, numberText, spanText } from '../admin/format.ts';
 
 /** @param before an earlier report: rates are from there to here; without it there are totals alone */
@@ -39,6 +40,8 @@ function tunnelText(now: TunnelSnapshot, then: TunnelSnapshot | undefined, secon
       `${bytesText(bytes.received)} received${perSecond(bytesText, (one) => one.bytes.received)}; ` +
         `${bytesText(bytes.sent)} sent${perSecond(bytesText, (one) => one.bytes.sent)}`,
     ],
+    ...datagramLines(now),
+    ...limitLines(now),
     ...(p50 === undefined || p99 === undefined
       ? []
       : [['wait', `p50 ${msText(p50)}, p99 ${msText(p99)}`] as [string, string]]),
@@ -68,16 +71,32 @@ function listenerText({ listen, arriving, slowedAddresses, handshakesFailed }: L
   return `clients at ${listen}: ${arriving} arriving${slowed}; turned away: ${failed.join(', ') || 'none'}`;
 }
 
-function troubleText({ visits, dials, connections }: TunnelSnapshot): string {
+function datagramLines({ datagrams }: TunnelSnapshot): [string, string][] {
+  if (datagrams === undefined) return [];
+  const { flows, flowsTotal, datagramsIn, datagramsOut } = datagrams;
+  const [on, begun, received, sent] = [flows, flowsTotal, datagramsIn, datagramsOut].map(numberText);
+  return [['flows', `${on} on, ${begun} begun; ${received} datagrams received, ${sent} sent`]];
+}
+
+function limitLines({ bandwidth = {} }: TunnelSnapshot): [string, string][] {
+  const texts = Object.entries(bandwidth as Readonly<Record<string, LimitStats>>).map(
+    ([direction, { bytesPerSecond, throttledMs }]) =>
+      `${direction} ${bytesText(bytesPerSecond)}/s, held back for ${spanText(throttledMs)}`,
+  );
+  return texts.length === 0 ? [] : [['limits', texts.join('; ')]];
+}
+
+function troubleText({ visits, dials, connections, datagrams }: TunnelSnapshot): string {
   const { done: _, ...broken } = visits.closed;
   const kinds: [string, Readonly<Record<string, number | undefined>>][] = [
     ['visits', broken],
     ['refused', visits.refused],
     ['dials', dials.failed],
     ['connections', connections.closed],
+    ['dropped', { ...datagrams?.dropped }],
   ];
   const texts = kinds.flatMap(([kind, counts]) =>
-    Object.entries(counts).map(([word, count]) => `${kind} ${word} ${numberText(count ?? 0)}`),
+    Object.entries(counts).flatMap(([word, count = 0]) => (count === 0 ? [] : `${kind} ${word} ${numberText(count)}`)),
   );
   return texts.length === 0 ? 'none' : texts.join(', ');
 }

@@ -13,6 +13,8 @@ export interface RelayVisit {
   readonly bytesOut: number;
   /** Bytes on their way out; undefined while what was written may be needed again. */
   readonly unsent: number | undefined;
+  /** A limit holds it back: that it does not move says nothing about either end. */
+  readonly throttled?: boolean;
   /** What may be sent elsewhere when the visit was turned away before it reached a target. */
   takeBack(): { readonly chunks: readonly Buffer[] };
   write(chunk: Buffer): boolean;
@@ -137,7 +139,8 @@ export class Relay<V extends RelayVisit = RelayVisit> implements RelayHandler, W
   get progress(): number | undefined {
     const { writableLength } = this.#socket;
     // Little enough does not stop the reading, and yet may wait for ever: on a dead path.
-    const { bytesIn, bytesOut, unsent = 0 } = this.#visit;
+    const { bytesIn, bytesOut, unsent = 0, throttled } = this.#visit;
+    if (throttled === true) return undefined;
     if (writableLength === 0 && unsent === 0 && !this.#socket.isPaused()) return undefined;
     return bytesIn + bytesOut - writableLength - unsent;
   }

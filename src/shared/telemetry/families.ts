@@ -1,5 +1,7 @@
 /** Every metric of poold: its name, what it means, and where its values are in a snapshot. docs/operations.md has them all. */
 import type { BreakerState } from '../resilience/breaker.ts';
+import type { LimitStats } from '../tunnel/bandwidth.ts';
+import type { DatagramStats } from '../tunnel/datagram-stats.ts';
 import type { HistogramCounts } from './histogram.ts';
 import type { Counts, ListenerSnapshot, PeerSnapshot, TunnelSnapshot } from './snapshot.ts';
 
@@ -64,6 +66,26 @@ function ofTargets(
 ): NumberFamily {
   const sample = (target: TunnelSnapshot['targets'][number]): Sample => [read(target), { target: target.target }];
   return { type, name, help, labels: ['target'], read: ({ targets }) => targets.map(sample) };
+}
+
+function ofDatagrams(
+  type: NumberFamily['type'],
+  name: string,
+  help: string,
+  read: (datagrams: DatagramStats) => number,
+): NumberFamily {
+  return { type, name, help, read: ({ datagrams }) => (datagrams === undefined ? [] : [[read(datagrams)]]) };
+}
+
+function ofLimits(
+  type: NumberFamily['type'],
+  name: string,
+  help: string,
+  read: (limit: LimitStats) => number,
+): NumberFamily {
+  const samples = (limits: Readonly<Record<string, LimitStats>>): Sample[] =>
+    Object.entries(limits).map(([direction, limit]) => [read(limit), { direction }]);
+  return { type, name, help, labels: ['direction'], read: ({ bandwidth }) => samples({ ...bandwidth }) };
 }
 
 export const NUMBER_FAMILIES: readonly NumberFamily[] = [
@@ -158,6 +180,42 @@ export const NUMBER_FAMILIES: readonly NumberFamily[] = [
     'poold_peer_breaker_state',
     'The circuit breaker of a server: 0 closed, 1 half-open, 2 open.',
     ({ breaker }) => breaker && BREAKER[breaker],
+  ),
+  ofDatagrams('gauge', 'poold_flows', 'Flows of datagrams that are on.', ({ flows }) => flows),
+  ofDatagrams('gauge', 'poold_flow_carriers', 'Connections that carry flows.', ({ carriers }) => carriers),
+  ofDatagrams('counter', 'poold_flows_opened_total', 'Flows that began.', ({ flowsTotal }) => flowsTotal),
+  ofDatagrams(
+    'counter',
+    'poold_flows_displaced_total',
+    'Flows that made room for others before their time.',
+    ({ flowsDisplaced }) => flowsDisplaced,
+  ),
+  ofDatagrams(
+    'counter',
+    'poold_datagrams_received_total',
+    'Datagrams from the other end of the tunnel.',
+    ({ datagramsIn }) => datagramsIn,
+  ),
+  ofDatagrams(
+    'counter',
+    'poold_datagrams_sent_total',
+    'Datagrams to the other end of the tunnel.',
+    ({ datagramsOut }) => datagramsOut,
+  ),
+  byReason('poold_datagrams_dropped_total', 'Datagrams that went no further.', ({ datagrams }) => ({
+    ...datagrams?.dropped,
+  })),
+  ofLimits(
+    'gauge',
+    'poold_bandwidth_limit_bytes_per_second',
+    'What all visits together may move.',
+    ({ bytesPerSecond }) => bytesPerSecond,
+  ),
+  ofLimits(
+    'counter',
+    'poold_throttled_seconds_total',
+    'Time in which visits were held back by a limit.',
+    ({ throttledMs }) => throttledMs / 1000,
   ),
   ofTargets('gauge', 'poold_target_up', 'Whether visits go to a target.', ({ up }) => Number(up)),
   ofTargets('gauge', 'poold_target_visits', 'Visits at a target, or on their way.', ({ inUse }) => inUse),

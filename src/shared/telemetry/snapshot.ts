@@ -3,6 +3,8 @@ import type { CloseReason } from '../close-reason.ts';
 import type { DialStage } from '../errors.ts';
 import type { RelayEnd } from '../relay/relay.ts';
 import type { BreakerState } from '../resilience/breaker.ts';
+import type { BandwidthStats } from '../tunnel/bandwidth.ts';
+import type { DatagramStats } from '../tunnel/datagram-stats.ts';
 import type { RefusalReason } from '../tunnel/refusal.ts';
 import type { TargetStats } from '../tunnel/targets.ts';
 import type { HistogramCounts } from './histogram.ts';
@@ -93,4 +95,8 @@ export interface TunnelSnapshot {
   };
   readonly peers: readonly PeerSnapshot[];
   readonly targets: readonly TargetStats[];
+  /** Flows and datagrams; where the protocol is `udp`. */
+  readonly datagrams?: DatagramStats | undefined;
+  /** The limits of the bandwidth, where there are any. */
+  readonly bandwidth?: BandwidthStats | undefined;
 }

@@ -1,4 +1,6 @@
 /** Snapshots of the same tunnel in several processes, as one. */
+import type { BandwidthStats, LimitStats } from '../tunnel/bandwidth.ts';
+import type { DatagramStats } from '../tunnel/datagram-stats.ts';
 import { addHistograms } from './histogram.ts';
 import type { Counts, Levels, ListenerSnapshot, PeerSnapshot, TunnelSnapshot } from './snapshot.ts';
 
@@ -46,6 +48,8 @@ export function totalsOf(snapshot: TunnelSnapshot): TunnelSnapshot {
       inUse: 0,
       warm: 0,
     })),
+    datagrams: snapshot.datagrams && { ...snapshot.datagrams, flows: 0, carriers: 0 },
+    bandwidth: snapshot.bandwidth && mapLimits(snapshot.bandwidth, (limit) => ({ ...limit, bytesPerSecond: 0 })),
   };
 }
 
@@ -91,7 +95,39 @@ function add(one: TunnelSnapshot, other: TunnelSnapshot): TunnelSnapshot {
         warm: here.warm + there.warm,
       }),
     ),
+    datagrams: eitherOr(one.datagrams, other.datagrams, addDatagrams),
+    bandwidth: eitherOr(one.bandwidth, other.bandwidth, addBandwidth),
   };
+}
+
+/** What both have together, or the one that has it. */
+function eitherOr<T>(one: T | undefined, other: T | undefined, both: (one: T, other: T) => T): T | undefined {
+  return one === undefined || other === undefined ? (one ?? other) : both(one, other);
+}
+
+function addDatagrams(one: DatagramStats, other: DatagramStats): DatagramStats {
+  const { dropped, ...numbers } = one;
+  return { ...addNumbers(numbers, other), dropped: addNumbers(dropped, other.dropped) };
+}
+
+function addBandwidth(one: BandwidthStats, other: BandwidthStats): BandwidthStats {
+  return { ...other, ...mapLimits(one, (limit, direction) => addNumbers(limit, other[direction])) };
+}
+
+function mapLimits(
+  { upload, download }: BandwidthStats,
+  map: (limit: LimitStats, direction: keyof BandwidthStats) => LimitStats,
+): BandwidthStats {
+  return {
+    ...(upload && { upload: map(upload, 'upload') }),
+    ...(download && { download: map(download, 'download') }),
+  };
+}
+
+/** Each number of one with the other's by that name. */
+function addNumbers<T extends { readonly [K in keyof T]: number }>(one: T, other: T | undefined): T {
+  const sums = Object.entries<number>(one).map(([name, number]) => [name, number + (other?.[name as keyof T] ?? 0)]);
+  return Object.fromEntries(sums) as T;
 }
 
 function addLevels(one: Levels, other: Levels): Levels {

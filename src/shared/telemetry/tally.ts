@@ -87,7 +87,12 @@ export class Tally {
   }
 
   /** The tunnel's own part of its snapshot. */
-  snapshot(levels: Levels): Pick<TunnelSnapshot, 'connections' | 'visits' | 'bytes' | 'dials' | 'times'> {
+  snapshot(
+    levels: Levels,
+  ): Omit<
+    TunnelSnapshot,
+    'tunnel' | 'side' | 'flow' | 'ready' | 'entrance' | 'listen' | 'errors' | 'peers' | 'targets'
+  > {
     const { live } = this.#tunnel;
     const { bytesIn, bytesOut } = this.#all.withLive(live);
     const dial = this.dials.snapshot();
@@ -102,6 +107,8 @@ export class Tally {
       bytes: { received: bytesIn, sent: bytesOut },
       dials: { made: countOf(dial), failed: this.dialsFailed.snapshot() },
       times: { wait: this.#waits.snapshot(), dial, visit: this.#visits.snapshot() },
+      datagrams: this.#tunnel.datagramStats(),
+      bandwidth: this.#tunnel.bandwidthStats(),
     };
   }
 }

@@ -3,6 +3,7 @@ import type { RemoteInfo, Socket } from 'node:dgram';
 import type { Clock } from '../clock.ts';
 import { VisitorRefusedError, type VisitorRefusal, type VisitResetError } from '../errors.ts';
 import { formatAddress, type HostAddress, normaliseIp } from '../net/address.ts';
+import { type Bandwidth, type BandwidthOptions, makeBandwidth } from './bandwidth.ts';
 import type { Carrier } from './carrier.ts';
 import { Carriers, type CarriersOwner } from './carriers.ts';
 import { Crowd } from './crowd.ts';
@@ -37,6 +38,7 @@ export interface DatagramEntranceOptions {
   readonly maxFlowsPerAddress: number;
   /** Judge who begins a flow. */
   readonly visitors: VisitorsOptions;
+  readonly bandwidth: BandwidthOptions;
   readonly clock: Clock;
 }
 
@@ -47,6 +49,7 @@ export class DatagramEntrance implements TunnelEntrance, CarriersOwner {
   readonly #gate: VisitorGate;
   readonly #crowd = new Crowd<VisitorFlow>();
   readonly #carriers: Carriers;
+  readonly bandwidth: Bandwidth | undefined;
   readonly #counts = new DatagramCounts();
   #waiting: Waiting[] = [];
   #waitingBytes = 0;
@@ -61,6 +64,7 @@ export class DatagramEntrance implements TunnelEntrance, CarriersOwner {
     this.#tunnel = tunnel;
     this.#flows = new VisitorFlows({ max, maxPerAddress, idleMs, clock }, (flow, why) => this.#end(flow, why));
     this.#gate = new VisitorGate(flowRules(options.visitors), clock);
+    this.bandwidth = makeBandwidth(options.bandwidth, clock);
     this.#carriers = new Carriers({ source, openTimeoutMs: options.openTimeoutMs, clock }, this);
   }
 
@@ -129,6 +133,10 @@ export class DatagramEntrance implements TunnelEntrance, CarriersOwner {
     this.#flows.table.answer(flow);
     if (socket === undefined || isFull(socket)) {
       this.#counts.dropped.unsent += 1;
+      return;
+    }
+    if (this.bandwidth?.download?.tryPass(datagram.length) === false) {
+      this.#counts.dropped.limited += 1;
       return;
     }
     flow.datagramsIn += 1;
@@ -220,6 +228,10 @@ export class DatagramEntrance implements TunnelEntrance, CarriersOwner {
   }
 
   #send(flow: VisitorFlow, datagram: Buffer): void {
+    if (this.bandwidth?.upload?.tryPass(datagram.length) === false) {
+      this.#counts.dropped.limited += 1;
+      return;
+    }
     if (flow.carrier?.visit.send(flow.number, datagram) !== true) {
       this.#counts.dropped.unsent += 1;
       return;

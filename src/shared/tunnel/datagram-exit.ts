@@ -3,6 +3,7 @@ import type { Clock } from '../clock.ts';
 import type { VisitResetError } from '../errors.ts';
 import type { DatagramVisit } from '../session/datagram-visit.ts';
 import { ResetCode } from '../wire/frame.ts';
+import { type Bandwidth, type BandwidthOptions, makeBandwidth } from './bandwidth.ts';
 import { Crowd } from './crowd.ts';
 import { DatagramCounts, type DatagramStats } from './datagram-stats.ts';
 import { ExitCarrier, type ExitCarrierOwner } from './exit-carrier.ts';
@@ -15,6 +16,7 @@ import type { LiveVisit, Tunnel, TunnelExit } from './tunnel.ts';
 export interface DatagramExitOptions extends TargetsSetup {
   readonly flowIdleTimeoutMs: number;
   readonly maxFlows: number;
+  readonly bandwidth: BandwidthOptions;
 }
 
 export class DatagramExit implements TunnelExit, TargetFlowOwner, ExitCarrierOwner {
@@ -24,6 +26,7 @@ export class DatagramExit implements TunnelExit, TargetFlowOwner, ExitCarrierOwn
   readonly #carriers = new Set<ExitCarrier>();
   readonly #table: FlowTable<TargetFlow>;
   readonly #crowd = new Crowd<TargetFlow>();
+  readonly bandwidth: Bandwidth | undefined;
   readonly #counts = new DatagramCounts();
   #stopped = false;
 
@@ -31,6 +34,7 @@ export class DatagramExit implements TunnelExit, TargetFlowOwner, ExitCarrierOwn
     const { clock, flowIdleTimeoutMs: idleMs, maxFlows: max } = options;
     this.#clock = clock;
     this.#tunnel = tunnel;
+    this.bandwidth = makeBandwidth(options.bandwidth, clock);
     this.#targets = new Targets(options, tunnel);
     this.#table = new FlowTable({ max, idleMs, clock }, (flow, why) => this.#end(flow, why));
   }
@@ -102,7 +106,8 @@ export class DatagramExit implements TunnelExit, TargetFlowOwner, ExitCarrierOwn
     this.#counts.datagramsIn += 1;
     this.#counts.bytesIn += datagram.length;
     this.#table.touch(flow);
-    flow.send(datagram);
+    if (this.bandwidth?.upload?.tryPass(datagram.length) === false) this.#counts.dropped.limited += 1;
+    else flow.send(datagram);
   }
 
   /** @internal */
@@ -110,6 +115,10 @@ export class DatagramExit implements TunnelExit, TargetFlowOwner, ExitCarrierOwn
     if (!flow.answered || flow.refused) flow.target.reached();
     flow.refused = false;
     this.#table.answer(flow);
+    if (this.bandwidth?.download?.tryPass(datagram.length) === false) {
+      this.#counts.dropped.limited += 1;
+      return;
+    }
     if (!flow.carrier.visit.send(flow.number, datagram)) {
       this.#counts.dropped.unsent += 1;
       return;

@@ -14,6 +14,8 @@ export interface DatagramDrops {
   readonly target: number;
   /** It could not be sent to its visitor. */
   readonly visitor: number;
+  /** It was more than the bandwidth's limit lets through. */
+  readonly limited: number;
 }
 
 /** The numbers of one end of a `udp` tunnel, a snapshot. In and out are from and to the other end of the tunnel. */
@@ -40,7 +42,16 @@ export class DatagramCounts {
   datagramsOut = 0;
   bytesIn = 0;
   bytesOut = 0;
-  readonly dropped = { noConnection: 0, unsent: 0, table: 0, refused: 0, unknownFlow: 0, target: 0, visitor: 0 };
+  readonly dropped = {
+    noConnection: 0,
+    unsent: 0,
+    table: 0,
+    refused: 0,
+    unknownFlow: 0,
+    target: 0,
+    visitor: 0,
+    limited: 0,
+  };
 
   /** @param levels what is there now */
   snapshot(levels: Pick<DatagramStats, 'flows' | 'carriers'>): DatagramStats {

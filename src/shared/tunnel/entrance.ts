@@ -10,12 +10,12 @@ import type { ProxyEnds } from '../net/proxy-header.ts';
 import { spareForVisitors } from '../policy/descriptors.ts';
 import { breakOff, type RelayEnd } from '../relay/relay.ts';
 import { StallWatch } from '../relay/stall-watch.ts';
-import type { Visit } from '../session/visit.ts';
+import { type Bandwidth, type BandwidthOptions, makeBandwidth } from './bandwidth.ts';
 import { Crowd } from './crowd.ts';
 import type { Guest } from './guest.ts';
 import type { PublicListener } from './public-listener.ts';
 import { refusalOf } from './refusal.ts';
-import type { Tunnel, TunnelEntrance } from './tunnel.ts';
+import type { LiveVisit, Tunnel, TunnelEntrance } from './tunnel.ts';
 import type { VisitorInfo, VisitSource } from './visit-pool.ts';
 import { Visitor, type VisitorOwner } from './visitor.ts';
 import type { VisitorAddress } from './visitor-addresses.ts';
@@ -32,6 +32,7 @@ export interface EntranceOptions {
   readonly openTimeoutMs: number;
   readonly stallTimeoutMs: number;
   readonly visitors: VisitorsOptions;
+  readonly bandwidth: BandwidthOptions;
   readonly clock: Clock;
   /** Asked for each visitor that finds no connection idle, unless it was read: returns true when it has taken it over. */
   readonly passOn?: ((socket: Socket, visitor: VisitorInfo) => boolean) | undefined;
@@ -58,6 +59,7 @@ export class Entrance implements TunnelEntrance, VisitorOwner, Guest {
   readonly #guard: DescriptorGuard;
   readonly #leave: (this: Placed) => void;
   readonly #stallWatch: StallWatch;
+  readonly bandwidth: Bandwidth | undefined;
   readonly #visitors = new Crowd<Visitor>();
   /** What visitors connect to; unknown where they may come in by any address of the machine, and each must be asked. */
   #local: string | undefined;
@@ -71,6 +73,7 @@ export class Entrance implements TunnelEntrance, VisitorOwner, Guest {
     this.listener = options.listener;
     this.#stallWatch = new StallWatch(options.clock, options.stallTimeoutMs);
     const { clock } = options;
+    this.bandwidth = makeBandwidth(options.bandwidth, clock);
     const gate = new VisitorGate(visitorRules(options.visitors), clock);
     this.#gate = gate;
     this.#leave = function () {
@@ -118,8 +121,8 @@ export class Entrance implements TunnelEntrance, VisitorOwner, Guest {
   }
 
   /** The visits that are on now, without the visitors who wait for a connection. */
-  get live(): Visit[] {
-    return this.#visitors.all().flatMap(({ visit }) => visit ?? []);
+  get live(): LiveVisit[] {
+    return this.#visitors.all().flatMap(({ relayed }) => relayed ?? []);
   }
 
   /** Lets visitors in. @throws DialError when the address cannot be listened on, InvalidOptionError for another's `hosts` */
@@ -152,7 +155,8 @@ export class Entrance implements TunnelEntrance, VisitorOwner, Guest {
    */
   welcome(socket: Socket, info: VisitorInfo): void {
     const { waitMs, openTimeoutMs, clock } = this.#options;
-    const rules = { source: this.#source, waitMs, openTimeoutMs, clock, stallWatch: this.#stallWatch };
+    const shared = { source: this.#source, stallWatch: this.#stallWatch, bandwidth: this.bandwidth };
+    const rules = { ...shared, waitMs, openTimeoutMs, clock };
     const visitor = new Visitor(socket, info, rules, this);
     this.#visitors.add(visitor);
     visitor.start();
@@ -193,9 +197,10 @@ export class Entrance implements TunnelEntrance, VisitorOwner, Guest {
   /** @internal */
   onEnd(visitor: Visitor, reason: RelayEnd, error: Error | undefined): void {
     this.#visitors.delete(visitor);
-    const { visit, info, startedAt } = visitor;
-    if (!this.tunnel.heard('visitClosed') || visit === undefined) return;
-    const { connectionId: id, client, bytesIn, bytesOut } = visit;
+    const { visit, relayed, info, startedAt } = visitor;
+    if (!this.tunnel.heard('visitClosed') || visit === undefined || relayed === undefined) return;
+    const { connectionId: id, client } = visit;
+    const { bytesIn, bytesOut } = relayed;
     const durationMs = this.#options.clock.now() - startedAt;
     this.tunnel.tell('visitClosed', { remote: info.remote, id, client, bytesIn, bytesOut, durationMs, reason, error });
   }

@@ -1,19 +1,22 @@
 /** Where visits come out: each is connected to a target. */
 import type { Clock } from '../clock.ts';
-import { Relay, type RelayEnd } from '../relay/relay.ts';
+import { Relay, type RelayEnd, type RelayHandler } from '../relay/relay.ts';
 import { StallWatch } from '../relay/stall-watch.ts';
 import type { Visit } from '../session/visit.ts';
 import { ResetCode } from '../wire/frame.ts';
+import { type Bandwidth, type BandwidthOptions, makeBandwidth, type RelayedVisit } from './bandwidth.ts';
 import { Crowd } from './crowd.ts';
 import { connectTarget, type TargetConnection } from './target.ts';
+import { visitHeader, writeHeader } from './target-header.ts';
 import { type SearchOwner, TargetSearch } from './target-search.ts';
 import { type Target, Targets, type TargetsSetup, type TargetStats } from './targets.ts';
-import type { Tunnel, TunnelExit } from './tunnel.ts';
+import type { LiveVisit, Tunnel, TunnelExit } from './tunnel.ts';
 import type { VisitEvent } from './visit-events.ts';
 import type { WarmConnection } from './warm-sockets.ts';
 
 export interface ExitOptions extends TargetsSetup {
   readonly stallTimeoutMs: number;
+  readonly bandwidth: BandwidthOptions;
   readonly clock: Clock;
 }
 
@@ -22,12 +25,14 @@ export class Exit implements TunnelExit, SearchOwner {
   readonly #tunnel: Tunnel;
   readonly #targets: Targets;
   readonly #stallWatch: StallWatch;
-  readonly #visits = new Crowd<Relay<Visit> | TargetSearch>();
+  readonly bandwidth: Bandwidth | undefined;
+  readonly #visits = new Crowd<Relay<RelayedVisit> | TargetSearch>();
 
   constructor(options: ExitOptions, tunnel: Tunnel) {
     this.#options = options;
     this.#tunnel = tunnel;
     this.#targets = new Targets(options, tunnel);
+    this.bandwidth = makeBandwidth(options.bandwidth, options.clock);
     this.#stallWatch = new StallWatch(options.clock, options.stallTimeoutMs);
   }
 
@@ -37,7 +42,7 @@ export class Exit implements TunnelExit, SearchOwner {
   }
 
   /** The visits that are on now. */
-  get live(): Visit[] {
+  get live(): LiveVisit[] {
     return this.#visits.all().map(({ visit }) => visit);
   }
 
@@ -86,7 +91,7 @@ export class Exit implements TunnelExit, SearchOwner {
   /** @internal */
   onLost(search: TargetSearch, end: RelayEnd, error: Error | undefined): void {
     this.#visits.delete(search);
-    this.#tellClosed(search.visit, search.startedAt, end, error);
+    this.#tellClosed(search.visit, search.visit, search.startedAt, end, error);
   }
 
   /** To the only target: what the visitor says waits in the socket until it is connected. */
@@ -108,16 +113,28 @@ export class Exit implements TunnelExit, SearchOwner {
   }
 
   /** The target is connected, and may have said something already. */
-  #goOn(visit: Visit, target: Target, { connection, banner }: WarmConnection, startedAt: number): Relay<Visit> {
+  #goOn(visit: Visit, target: Target, { connection, banner }: WarmConnection, startedAt: number): RelayHandler {
     visit.accept();
-    for (const chunk of banner) visit.write(chunk);
-    return this.#relay(visit, target, connection, startedAt);
+    return this.#relay(visit, target, connection, startedAt, banner);
   }
 
-  #relay(visit: Visit, target: Target, connection: TargetConnection, startedAt: number): Relay<Visit> {
-    const relay = new Relay<Visit>({
+  /** Returns what hears the visit from here on. */
+  #relay(
+    visit: Visit,
+    target: Target,
+    connection: TargetConnection,
+    startedAt: number,
+    banner: readonly Buffer[] = [],
+  ): RelayHandler {
+    // Before the relay, which writes what the visitor has said so far.
+    const header = visitHeader(this.#options.rules.proxy, visit.info);
+    if (header !== undefined) writeHeader(connection.socket, header);
+    const throttled = this.bandwidth?.leaving(visit);
+    const carried = throttled ?? visit;
+    for (const chunk of banner) carried.write(chunk);
+    const relay = new Relay<RelayedVisit>({
       socket: connection.socket,
-      visit,
+      visit: carried,
       brokenCode: (error) => connection.codeOf(error),
       stalledCode: ResetCode.stalled,
       stallWatch: this.#stallWatch,
@@ -126,16 +143,16 @@ export class Exit implements TunnelExit, SearchOwner {
         // A visitor who leaves before it is connected, or a shutdown, says nothing about the target.
         if (end === 'broken' && error !== undefined && !connection.connected) target.unreached(error);
         target.leave();
-        this.#tellClosed(visit, startedAt, end, error);
+        this.#tellClosed(visit, carried, startedAt, end, error);
       },
     });
     this.#visits.add(relay);
-    return relay;
+    return throttled ?? relay;
   }
 
-  #tellClosed(visit: Visit, startedAt: number, reason: RelayEnd, error: Error | undefined): void {
+  #tellClosed(visit: Visit, carried: LiveVisit, startedAt: number, reason: RelayEnd, error: Error | undefined): void {
     if (!this.#tunnel.heard('visitClosed')) return;
-    const { bytesIn, bytesOut } = visit;
+    const { bytesIn, bytesOut } = carried;
     const durationMs = this.#options.clock.now() - startedAt;
     this.#tunnel.tell('visitClosed', { ...eventOf(visit), bytesIn, bytesOut, durationMs, reason, error });
   }

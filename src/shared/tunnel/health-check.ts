@@ -1,15 +1,19 @@
 /** Asks a target again and again whether it is well. */
 import { request } from 'node:http';
+import type { Socket } from 'node:net';
 import type { Clock, Timer } from '../clock.ts';
 import { TargetError } from '../errors.ts';
 import type { Address } from '../net/address.ts';
-import { connectTarget } from './target.ts';
+import { connectTarget, openTarget } from './target.ts';
+import { writeHeader } from './target-header.ts';
 
 /** How a target is asked: by a connect alone, or by a GET that is answered with 2xx or 3xx. */
 export type CheckKind = 'tcp' | { readonly http: string };
 
 export interface CheckRules {
   readonly check: CheckKind;
+  /** Said first, where the target wants a PROXY header. */
+  readonly header?: Buffer | undefined;
   /** From the end of one check to the next, ms; up to a fifth less, so that many do not ask together. */
   readonly intervalMs: number;
   readonly timeoutMs: number;
@@ -72,8 +76,11 @@ export class HealthCheck {
 }
 
 /** Connects and closes. Returns how to break it off. */
-function checkTcp(address: Address, { timeoutMs, clock }: CheckRules, judge: Verdict): () => void {
-  const connection = connectTarget(address, timeoutMs, clock, () => connection.socket.destroy());
+function checkTcp(address: Address, { header, timeoutMs, clock }: CheckRules, judge: Verdict): () => void {
+  const connection = connectTarget(address, timeoutMs, clock, () => {
+    if (header === undefined) socket.destroy();
+    else socket.end(header, () => socket.destroy());
+  });
   const { socket } = connection;
   let failure: Error | undefined;
   socket.on('error', (error) => (failure = error));
@@ -82,10 +89,16 @@ function checkTcp(address: Address, { timeoutMs, clock }: CheckRules, judge: Ver
 }
 
 /** Asks for a page and reads past what it says. Returns how to break it off. */
-function checkHttp(address: Address, path: string, { timeoutMs, clock }: CheckRules, judge: Verdict): () => void {
-  const where = 'path' in address ? { socketPath: address.path } : address;
-  // Without an agent nothing is kept for the next time.
-  const asked = request({ ...where, path, agent: false });
+function checkHttp(address: Address, path: string, rules: CheckRules, judge: Verdict): () => void {
+  const { header, timeoutMs, clock } = rules;
+  const createConnection = (): Socket => {
+    const socket = openTarget(address);
+    if (header !== undefined) writeHeader(socket, header);
+    return socket;
+  };
+  // For the Host header. With a connection of its own there is no agent, and nothing is kept for the next time.
+  const where = 'path' in address ? {} : address;
+  const asked = request({ ...where, path, createConnection });
   let problem: Error | undefined = new TargetError(`GET ${path} was not answered`);
   let answered = false;
   const timer = clock.setTimeout(() => {

@@ -15,6 +15,11 @@ export interface TargetConnection {
   codeOf(error: Error | undefined): number;
 }
 
+/** A socket that begins to connect. */
+export function openTarget(address: Address): Socket {
+  return connect({ ...address, ...SOCKET_OPTIONS });
+}
+
 /** Dials the target. `onConnected` is called once when it is there; a failure shows as the socket's own. */
 export function connectTarget(
   address: Address,
@@ -22,7 +27,7 @@ export function connectTarget(
   clock: Clock,
   onConnected: () => void,
 ): TargetConnection {
-  const socket = connect({ ...address, ...SOCKET_OPTIONS });
+  const socket = openTarget(address);
   let connected = false;
   const timer = clock.setTimeout(() => {
     socket.destroy(

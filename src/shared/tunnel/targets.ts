@@ -5,6 +5,7 @@ import { type Address, formatAddress } from '../net/address.ts';
 import { isShortage, Shortage } from '../net/shortage.ts';
 import { makeStrategy, type Strategy } from '../policy/strategy.ts';
 import { HealthCheck } from './health-check.ts';
+import { checkHeader } from './target-header.ts';
 import { TargetHealth } from './target-health.ts';
 import type { TargetsRules } from './tunnel-options.ts';
 import { type WarmConnection, WarmSockets } from './warm-sockets.ts';
@@ -55,7 +56,7 @@ export class Target {
 
   constructor(address: Address, setup: TargetsSetup, owner: TargetsOwner, shortage: Shortage) {
     const { rules, connectTimeoutMs, clock, random = Math.random } = setup;
-    const { check, checkIntervalMs, checkTimeoutMs, rise, fall, warm, warmIdleMs } = rules;
+    const { check, checkIntervalMs, checkTimeoutMs, rise, fall, warm, warmIdleMs, proxy } = rules;
     const name = formatAddress(address);
     this.address = address;
     const checked = check !== 'off';
@@ -68,7 +69,8 @@ export class Target {
       },
     );
     if (checked) {
-      const asked = { check, intervalMs: checkIntervalMs, timeoutMs: checkTimeoutMs, clock, random };
+      const times = { intervalMs: checkIntervalMs, timeoutMs: checkTimeoutMs };
+      const asked = { check, header: checkHeader(proxy), ...times, clock, random };
       this.#check = new HealthCheck(address, asked, this.#health);
     }
     if (warm > 0) {

@@ -4,7 +4,9 @@ import { InvalidOptionError } from '../errors.ts';
 import { type Address, formatAddress } from '../net/address.ts';
 import { addressOption } from '../net/address-option.ts';
 import { instance, milliseconds, wholeNumber } from '../options.ts';
+import { type BandwidthOptions, bandwidthSchema } from './bandwidth.ts';
 import { type DatagramOptions, datagramOptions, refusePaths } from './datagram-options.ts';
+import type { TargetProxy } from './target-header.ts';
 import type { TargetsSetup } from './targets.ts';
 import type { VisitorsOptions } from './visitor-rules.ts';
 
@@ -22,6 +24,8 @@ export interface TunnelOptions extends DatagramOptions {
   readonly targets?: TargetsOptions;
   /** Who may come in, and how many at a time. */
   readonly visitors?: VisitorsOptions;
+  /** How much its visits may move, all together. */
+  readonly bandwidth?: BandwidthOptions;
   readonly clock?: Clock;
 }
 
@@ -49,6 +53,11 @@ export interface TargetsOptions {
   readonly warm?: number;
   /** A connection that was kept ready for so long is replaced, ms, at least 2000. Default 30000. */
   readonly warmIdleMs?: number;
+  /**
+   * A PROXY header of this version is the first that a target hears of each visit: it names the visitor's address and
+   * the one that it connected to. Checks send one that names nobody. Default `off`.
+   */
+  readonly proxy?: TargetProxy;
 }
 
 /** The same with defaults; `check` is known once the targets are. */
@@ -82,6 +91,7 @@ const targetsSchema = v.strictObject({
   fall: v.optional(wholeNumber(1), 3),
   warm: v.optional(wholeNumber(0, MAX_WARM), 0),
   warmIdleMs: v.optional(milliseconds(2000), 30_000),
+  proxy: v.optional(v.picklist(['off', 'v1', 'v2'], 'wants off, v1 or v2'), 'off'),
 });
 
 export const tunnelOptions = {
@@ -92,6 +102,7 @@ export const tunnelOptions = {
   stallTimeoutMs: v.optional(milliseconds(), 600_000),
   targets: v.optional(targetsSchema, {}),
   visitors: v.optional(instance<VisitorsOptions>('an object'), {}),
+  bandwidth: bandwidthSchema,
   clock: v.optional(instance<Clock>('a clock'), () => systemClock),
 };
 

@@ -2,6 +2,7 @@ import type { DescriptorsError } from '../errors.ts';
 import { Events } from '../events.ts';
 import type { HostAddress } from '../net/address.ts';
 import type { Visit } from '../session/visit.ts';
+import type { Bandwidth, BandwidthStats } from './bandwidth.ts';
 import type { DatagramStats } from './datagram-stats.ts';
 import type { TargetsOwner, TargetStats } from './targets.ts';
 import type { VisitEventMap } from './visit-events.ts';
@@ -36,6 +37,8 @@ export interface TunnelEntrance {
   /** Breaks off who is still in. */
   abort(reason: string): void;
   stats?(): DatagramStats;
+  /** Undefined without limits. */
+  readonly bandwidth: Bandwidth | undefined;
   /** Who is in and who was turned away, a snapshot. */
   readonly visitorStats: VisitorStats;
   /** Replaces the rules for the visitors who come from now on. @throws InvalidOptionError for rules that are wrong */
@@ -57,6 +60,8 @@ export interface TunnelExit {
   /** Breaks off the visits that are still on. */
   abort(reason: string): void;
   stats?(): DatagramStats;
+  /** Undefined without limits. */
+  readonly bandwidth: Bandwidth | undefined;
 }
 
 /** Default of `close({ graceMs })`, ms. */
@@ -110,6 +115,11 @@ export abstract class Tunnel extends Events<VisitEventMap> implements AsyncDispo
   /** The numbers of flows and datagrams, a snapshot; undefined unless the protocol is `udp`. */
   datagramStats(): DatagramStats | undefined {
     return (this.entrance ?? this.exit)?.stats?.();
+  }
+
+  /** The numbers of the bandwidth's limits, a snapshot; undefined without any. */
+  bandwidthStats(): BandwidthStats | undefined {
+    return (this.entrance ?? this.exit)?.bandwidth?.stats();
   }
 
   /**

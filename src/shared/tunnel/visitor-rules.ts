@@ -17,7 +17,7 @@ export interface VisitorsOptions {
   readonly maxVisitors?: number;
   /** The same from one address. Default 1024. */
   readonly maxVisitorsPerAddress?: number;
-  /** New visitors from one address, each second; 0 does not limit them. Default 0. */
+  /** New visitors from one address, with datagrams new flows, each second; 0 does not limit them. Default 0. */
   readonly visitorRate?: number;
   /** So many may come at once before the rate holds. Default: those of a second. */
   readonly visitorBurst?: number;

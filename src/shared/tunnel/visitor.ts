@@ -6,6 +6,7 @@ import { breakOff, Relay, type RelayEnd } from '../relay/relay.ts';
 import type { StallWatch } from '../relay/stall-watch.ts';
 import type { Visit } from '../session/visit.ts';
 import { isBeforeTarget, ResetCode } from '../wire/frame.ts';
+import type { Bandwidth, RelayedVisit } from './bandwidth.ts';
 import { VisitorLeft } from './refusal.ts';
 import type { VisitorInfo, VisitSource } from './visit-pool.ts';
 
@@ -18,6 +19,8 @@ export interface VisitorRules {
   readonly waitMs: number;
   readonly openTimeoutMs: number;
   readonly stallWatch: StallWatch;
+  /** Undefined without limits. */
+  readonly bandwidth: Bandwidth | undefined;
   readonly clock: Clock;
 }
 
@@ -36,7 +39,7 @@ export class Visitor {
   readonly #rules: VisitorRules;
   readonly #owner: VisitorOwner;
   #visit: Visit | undefined;
-  #relay: Relay<Visit> | undefined;
+  #relay: Relay<RelayedVisit> | undefined;
   #opening: Timer | undefined;
   /** It has been tried at another client; it has met so many closing connections. */
   #moved = false;
@@ -55,6 +58,11 @@ export class Visitor {
   /** The visit on its connection; undefined while the visitor waits. */
   get visit(): Visit | undefined {
     return this.#visit;
+  }
+
+  /** The same as it is relayed. */
+  get relayed(): RelayedVisit | undefined {
+    return this.#relay?.visit;
   }
 
   start(): void {
@@ -102,7 +110,7 @@ export class Visitor {
 
   #carry(visit: Visit): void {
     const { clock, stallWatch } = this.#rules;
-    this.#relay = new Relay<Visit>({
+    this.#relay = new Relay<RelayedVisit>({
       socket: this.#socket,
       visit: this.#adopt(visit),
       stallWatch,
@@ -122,20 +130,20 @@ export class Visitor {
   }
 
   /** From here on the other side has its time to say something about the visit. */
-  #adopt(visit: Visit): Visit {
-    const { clock, openTimeoutMs } = this.#rules;
+  #adopt(visit: Visit): RelayedVisit {
+    const { clock, openTimeoutMs, bandwidth } = this.#rules;
     this.#visit = visit;
     clock.clearTimeout(this.#opening);
     // A visitor who has left has no use for it, and the relay resets it.
     if (!this.#socket.destroyed) this.#opening = clock.setTimeout(() => visit.abandon(), openTimeoutMs);
-    return visit;
+    return bandwidth === undefined ? visit : bandwidth.entering(visit);
   }
 
   /**
    * Another visit for a visitor who was turned away before a byte reached a target: on any connection when the first
    * was just being closed, and once at another client otherwise.
    */
-  #moveOn(error: Error): Promise<Visit> | undefined {
+  #moveOn(error: Error): Promise<RelayedVisit> | undefined {
     const before = !this.#opened && error instanceof VisitResetError && isBeforeTarget(error.resetCode);
     if (!before) return undefined;
     const { source, clock, waitMs } = this.#rules;

@@ -1,6 +1,7 @@
 import test from 'ava';
 import { makeReport } from '../../../src/cli/admin/local-source.ts';
 import { statusText } from '../../../src/cli/status/status-text.ts';
+import { DatagramCounts } from '../../../src/shared/tunnel/datagram-stats.ts';
 import { snapshotOf } from '../../helpers/snapshots.ts';
 
 const at = '2026-11-21T12:00:10.000Z';
@@ -45,6 +46,13 @@ tunnel web (server's end, reverse)
   10.0.0.5:80  DOWN         0       9       3     0
 `,
   );
+  const datagrams = { ...new DatagramCounts().snapshot({ flows: 3, carriers: 1 }), flowsTotal: 12, datagramsIn: 1000 };
+  const udp = { ...now, datagrams: { ...datagrams, dropped: { ...datagrams.dropped, limited: 7 } } };
+  const bandwidth = { upload: { bytesPerSecond: 2048, throttledMs: 12_000 } };
+  const limited = statusText({ ...report, tunnels: [{ ...udp, bandwidth }] }, undefined);
+  t.true(limited.includes('\n  flows    3 on, 12 begun; 1,000 datagrams received, 0 sent\n'), limited);
+  t.true(limited.includes('\n  limits   upload 2.0 KiB/s, held back for 12 s\n'), limited);
+  t.true(limited.includes('\n  trouble  dropped limited 7\n'), limited);
   const before = { ...report, at: '2026-11-21T12:00:00.000Z', tunnels: [snapshotOf({ opened: 10, received: 1000 })] };
   const watched = statusText(report, before);
   t.true(watched.includes('1 on, 30 begun, 2/s\n'), watched);

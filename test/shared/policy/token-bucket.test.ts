@@ -1,6 +1,6 @@
 import test from 'ava';
 import fc from 'fast-check';
-import { type Bucket, takeToken } from '../../../src/shared/policy/token-bucket.ts';
+import { type Bucket, takeToken, takeTokens, tokensInMs } from '../../../src/shared/policy/token-bucket.ts';
 
 const fresh = (): Bucket => ({ tokens: Infinity, at: 0 });
 
@@ -46,4 +46,16 @@ test('whenever they come, no more get through than the burst and the rate allow'
       t.true(through >= Math.min(steps.length, burst));
     }),
   );
+});
+
+test('several are taken together or not at all, and it is known when they will be there', (t) => {
+  const limit = { perSecond: 100, burst: 50 };
+  const bucket = fresh();
+  t.true(takeTokens(bucket, 0, limit, 40));
+  t.false(takeTokens(bucket, 0, limit, 30));
+  t.is(bucket.tokens, 10);
+  t.is(tokensInMs(bucket, limit, 30), 200);
+  t.is(tokensInMs(bucket, limit, 10), 0);
+  t.false(takeTokens(bucket, 199, limit, 30));
+  t.true(takeTokens(bucket, 200, limit, 30));
 });

@@ -7,9 +7,11 @@ import { ClientWatch } from '../../../src/shared/telemetry/client-watch.ts';
 import { HISTOGRAM_FAMILIES, LISTENER_FAMILIES, NUMBER_FAMILIES } from '../../../src/shared/telemetry/families.ts';
 import { metricsText, ProcessWatch } from '../../../src/shared/telemetry/metrics.ts';
 import { ServerWatch } from '../../../src/shared/telemetry/server-watch.ts';
+import { DatagramCounts } from '../../../src/shared/tunnel/datagram-stats.ts';
 import { until } from '../../helpers/events.ts';
 import { ask, type Pair, startPair, TOKEN } from '../../helpers/pair.ts';
 import { echo, freePort, startTarget } from '../../helpers/targets.ts';
+import { startUdp, startUdpPair, startVisitor } from '../../helpers/udp.ts';
 
 /** The value of a sample, by its name and some of its labels. */
 function valueOf(text: string, name: string, labels: Readonly<Record<string, string>> = {}): number | undefined {
@@ -169,6 +171,44 @@ test('a client whose server is away shows its failed dials and its breaker', asy
   t.true((valueOf(text, 'poold_dial_failures_total', { ...atClient, reason: 'connect' }) ?? 0) > 0);
 });
 
+test('flows, datagrams, and those that were dropped are told, by reason', async (t) => {
+  await using service = await startUdp();
+  await using pair = await startUdpPair({ target: service.port, tunnelServer: { bandwidth: { upload: 1024 } } });
+  const watch = watchBoth(pair);
+  await using visitor = await startVisitor(pair.port);
+  await visitor.ask(Buffer.alloc(60_000));
+  visitor.send(Buffer.alloc(60_000));
+  await until(() => pair.stats().entrance.dropped.limited === 1, 'one was too much');
+  const text = await watch.text();
+  for (const side of [atServer, atClient]) {
+    for (const name of [
+      'flows',
+      'flow_carriers',
+      'flows_opened_total',
+      'datagrams_received_total',
+      'datagrams_sent_total',
+    ])
+      t.is(valueOf(text, `poold_${name}`, side), 1, name);
+    t.is(valueOf(text, 'poold_flows_displaced_total', side), 0);
+    const limited = valueOf(text, 'poold_datagrams_dropped_total', { ...side, reason: 'limited' });
+    t.is(limited, side === atServer ? 1 : 0);
+  }
+  t.is(valueOf(text, 'poold_bandwidth_limit_bytes_per_second', { ...atServer, direction: 'upload' }), 1024);
+  t.is(valueOf(text, 'poold_bandwidth_limit_bytes_per_second', { direction: 'download' }), undefined);
+});
+
+test('the time is told in which a limit held visits back', async (t) => {
+  await using target = await startTarget(echo);
+  const bandwidth = { download: 1_000_000 };
+  await using pair = await startPair({ target: target.port, client: four, tunnelClient: { bandwidth } });
+  const watch = watchBoth(pair);
+  await ask(pair.visit(), 'x'.repeat(200_000));
+  const text = await watch.text();
+  const seconds = valueOf(text, 'poold_throttled_seconds_total', { ...atClient, direction: 'download' }) ?? 0;
+  t.true(seconds > 0.05 && seconds < 60, `${seconds}`);
+  t.is(valueOf(text, 'poold_flows', atClient), undefined);
+});
+
 const promtool = spawnSync('promtool', ['--version']).error === undefined ? test : test.skip;
 if (promtool === test.skip)
   console.error('SKIPPED: promtool is not installed (package prometheus), the metrics are not linted');
@@ -179,7 +219,11 @@ promtool('Prometheus itself finds nothing wrong with the text', async (t) => {
   const watch = watchBoth(pair);
   t.is(await ask(pair.visit(), 'hello'), 'hello');
   const processes = [await new ProcessWatch('0').metrics(), await new ProcessWatch('1').metrics()];
-  const text = await metricsText({ tunnels: watch.snapshots(), listeners: [LISTENER] }, processes);
+  // With all that a tunnel may have.
+  const datagrams = new DatagramCounts().snapshot({ flows: 1, carriers: 1 });
+  const bandwidth = { upload: { bytesPerSecond: 1024, throttledMs: 1 } };
+  const tunnels = watch.snapshots().map((snapshot) => Object.assign({}, snapshot, { datagrams, bandwidth }));
+  const text = await metricsText({ tunnels, listeners: [LISTENER] }, processes);
   t.notThrows(() => execFileSync('promtool', ['check', 'metrics'], { input: text, stdio: 'pipe' }));
   t.regex(text, /^nodejs_eventloop_lag_p99_seconds\{process="1"\} /m);
   for (const { name } of [...NUMBER_FAMILIES, ...HISTOGRAM_FAMILIES, ...LISTENER_FAMILIES])

@@ -53,6 +53,12 @@ const mistakes: readonly [string, () => unknown, option: string, RegExp][] = [
     /cannot be connected to/,
   ],
   [
+    'a PROXY header',
+    () => client({ protocol: 'udp', target: '53', targets: { proxy: 'v2' } }),
+    'targets.proxy',
+    /cannot be connected to/,
+  ],
+  [
     'a unix socket',
     () => client({ protocol: 'udp', target: ['53', 'unix:/run/app.sock'] }),
     'target',

@@ -12,10 +12,10 @@ import { until } from '../../helpers/events.ts';
 import { freePort, startSilentTarget, startTarget } from '../../helpers/targets.ts';
 
 /** A check that has begun, each 10 s and for 2 s at most, and what it has said so far. */
-function startCheck(t: ExecutionContext, to: number | Address, check: CheckKind, random = 0) {
+function startCheck(t: ExecutionContext, to: number | Address, check: CheckKind, random = 0, header?: Buffer) {
   const time = manualClock();
   const heard: string[] = [];
-  const rules = { check, intervalMs: 10_000, timeoutMs: 2000, clock: time.clock, random: () => random };
+  const rules = { check, header, intervalMs: 10_000, timeoutMs: 2000, clock: time.clock, random: () => random };
   const address = typeof to === 'number' ? { host: '127.0.0.1', port: to } : to;
   const one = new HealthCheck(address, rules, {
     passed: () => void heard.push('passed'),
@@ -174,5 +174,22 @@ for (const check of ['tcp', { http: '/' }] as const) {
     await closed;
     t.true(sockets.every((socket) => socket.destroyed));
     t.deepEqual(asking.heard, []);
+  });
+}
+
+for (const check of ['tcp', { http: '/' }] as const) {
+  test(`${check === 'tcp' ? 'tcp' : 'http'}: a header comes first where the target wants one`, async (t) => {
+    const said: Buffer[] = [];
+    await using target = await startTarget((socket) => {
+      socket.on('data', (piece: Buffer) => {
+        said.push(piece);
+        if (check !== 'tcp') socket.end('HTTP/1.1 204 No Content\r\n\r\n');
+      });
+    });
+    const { heard, said: verdicts } = startCheck(t, target.port, check, 0, Buffer.from('PROXY UNKNOWN\r\n'));
+    await verdicts(1);
+    t.deepEqual(heard, ['passed']);
+    await until(() => said.length > 0, 'the target has read');
+    t.regex(String(Buffer.concat(said)), check === 'tcp' ? /^PROXY UNKNOWN\r\n$/ : /^PROXY UNKNOWN\r\nGET \/ HTTP/);
   });
 }

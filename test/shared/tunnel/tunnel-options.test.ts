@@ -25,6 +25,9 @@ const mistakes: readonly (readonly [title: string, options: object, option: stri
   ],
   ['an unknown option', { targets: { checks: 'tcp' } }, 'targets.checks', /unknown option/],
   ['a strategy that is none', { targets: { strategy: 'random' } }, 'targets.strategy', /round-robin, least-in-use/],
+  ['a limit that is none', { bandwidth: { upload: 1.5 } }, 'bandwidth.upload', /0, or at least 1024/],
+  ['a limit that is next to none', { bandwidth: { download: 1023 } }, 'bandwidth.download', /0, or at least 1024/],
+  ['a PROXY header that is none', { targets: { proxy: 'v3' } }, 'targets.proxy', /off, v1 or v2/],
   ['a check that is none', { targets: { check: 'udp' } }, 'targets.check', /'off', 'tcp' or/],
   [
     'a path that is a URL',

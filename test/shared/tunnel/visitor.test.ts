@@ -38,6 +38,7 @@ function waitingVisit(socket: Socket, openVisit: () => Promise<object>) {
     waitMs: 1000,
     openTimeoutMs: 1000,
     stallWatch: new StallWatch(clock, 0),
+    bandwidth: undefined,
     clock,
   };
   const heard: string[] = [];

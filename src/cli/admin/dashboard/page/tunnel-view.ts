@@ -103,11 +103,11 @@ export class TunnelView {
     this.#showCounts(snapshot);
   }
 
-  #showCounts({ visits, connections, dials, side }: TunnelSnapshot): void {
+  #showCounts({ visits, connections, dials, datagrams, side }: TunnelSnapshot): void {
     const row = (name: string, count: number, isBad = false): HTMLElement =>
       make('div', isBad && count > 0 ? { class: 'bad' } : {}, make('dt', {}, name), make('dd', {}, numberText(count)));
     const rows = (counts: Readonly<Record<string, number | undefined>>, what: string): HTMLElement[] =>
-      Object.entries(counts).map(([word, count]) => row(`${what}: ${word}`, count ?? 0, true));
+      Object.entries(counts).flatMap(([word, count = 0]) => (count === 0 ? [] : row(`${what}: ${word}`, count, true)));
     const { done = 0, ...broken } = visits.closed;
     this.#counts.replaceChildren(
       row('visits begun', visits.opened),
@@ -115,6 +115,15 @@ export class TunnelView {
       row('connections made', connections.opened),
       row(`connections ${side === 'server' ? 'left' : 'lost'}`, sumOf(connections.closed)),
       ...(side === 'client' ? [row('dials', dials.made)] : []),
+      ...(datagrams === undefined
+        ? []
+        : [
+            row('flows on', datagrams.flows),
+            row('flows begun', datagrams.flowsTotal),
+            row('datagrams received', datagrams.datagramsIn),
+            row('datagrams sent', datagrams.datagramsOut),
+            ...rows({ ...datagrams.dropped }, 'dropped'),
+          ]),
       ...rows(broken, 'visit'),
       ...rows(visits.refused, 'refused'),
       ...rows(dials.failed, 'dial failed'),
