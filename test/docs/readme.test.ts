@@ -11,11 +11,12 @@ import { echo, freePort, startTarget } from '../helpers/targets.ts';
 
 const root = fileURLToPath(new URL('../../../', import.meta.url));
 const readme = readFileSync(join(root, 'README.md'), 'utf8');
+const guide = readFileSync(join(root, 'docs/guide.md'), 'utf8');
 const index = new URL('../../src/index.js', import.meta.url).href;
 
-/** The README's code blocks of a language, in order. */
-function blocks(language: string): string[] {
-  return [...readme.matchAll(new RegExp(`^\`\`\`${language}\\n(.*?)^\`\`\``, 'gms'))].map(([, code]) => code ?? '');
+/** A page's code blocks of a language, in order. */
+function blocks(language: string, page = readme): string[] {
+  return [...page.matchAll(new RegExp(`^\`\`\`${language}\\n(.*?)^\`\`\``, 'gms'))].map(([, code]) => code ?? '');
 }
 
 /** The README's ports, replaced by free ones, so that tests do not meet each other. */
@@ -80,7 +81,7 @@ const commandsWork = test.macro(async (t, { making, ...pair }: Commands) => {
 
 const commands = blocks('sh').filter((code) => code.includes('poold.js') || code.includes('curl'));
 const [token = '', server = '', client = '', curl = ''] = commands;
-const [cert = '', certServer = '', certClient = ''] = commands.filter((code) => code.includes('certs'));
+const [cert = '', certServer = '', certClient = ''] = blocks('sh', guide).filter((code) => code.includes('certs'));
 
 test('the commands make a tunnel that curl passes through', commandsWork, { making: [token], server, client, curl });
 
