@@ -5,6 +5,7 @@ import { AddressRanges } from '../shared/net/address-rules.ts';
 import { checkHosts } from '../shared/tunnel/guest.ts';
 import { PublicListener } from '../shared/tunnel/public-listener.ts';
 import type { TunnelServer } from '../server/tunnel-server.ts';
+import type { Admin } from './admin/admin.ts';
 import { nameOf } from './flag.ts';
 import { TUNNEL_SERVER_FLAGS } from './flags.ts';
 import type { Logger } from './logging.ts';
@@ -70,10 +71,12 @@ function checkGroup(group: readonly Planned<ServerTunnel>[]): void {
 /** The listeners of a process's shared addresses: the port of each is open while any of its tunnels is there. */
 export class PublicAddresses {
   readonly #log: Logger;
+  readonly #admin: Pick<Admin, 'watchPublic'> | undefined;
   readonly #listeners = new Map<string, PublicListener>();
 
-  constructor(log: Logger) {
+  constructor(log: Logger, admin: Pick<Admin, 'watchPublic'> | undefined) {
     this.#log = log;
+    this.#admin = admin;
   }
 
   /** The listener of an address, made when it is wanted first. @param reusePort whether other processes have it, too */
@@ -83,6 +86,7 @@ export class PublicAddresses {
     if (listener === undefined) {
       listener = new PublicListener({ listen: address, reusePort });
       logPublic(listener, this.#log.child({ public: name }));
+      this.#admin?.watchPublic(name, listener);
       this.#listeners.set(name, listener);
     }
     return listener;

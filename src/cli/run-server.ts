@@ -35,7 +35,10 @@ export async function runServer(first: ServerPlan, again: () => Promise<ServerPl
   if (published !== undefined) observePublished(published, log, admin);
   admin?.watchListener(listener);
   const logOf = (tunnel: string) => (first.fromFile ? log.child({ tunnel }) : log);
-  const tunnels = new RunningTunnels(serverWays({ listener, addresses: new PublicAddresses(log), logOf, admin }), log);
+  const tunnels = new RunningTunnels(
+    serverWays({ listener, addresses: new PublicAddresses(log, admin), logOf, admin }),
+    log,
+  );
   const service = serviceManager(log);
   const reload = reloader(async () => {
     const next = await again();

@@ -1,7 +1,12 @@
 import { readFileSync } from 'node:fs';
 import test from 'ava';
 import { makeReport } from '../../src/cli/admin/local-source.ts';
-import { HISTOGRAM_FAMILIES, LISTENER_FAMILIES, NUMBER_FAMILIES } from '../../src/shared/telemetry/families.ts';
+import {
+  HISTOGRAM_FAMILIES,
+  LISTENER_FAMILIES,
+  NUMBER_FAMILIES,
+  PUBLIC_FAMILIES,
+} from '../../src/shared/telemetry/families.ts';
 import { DatagramCounts } from '../../src/shared/tunnel/datagram-stats.ts';
 import { snapshotOf } from '../helpers/snapshots.ts';
 
@@ -10,7 +15,7 @@ const page = readFileSync('docs/operations.md', 'utf8');
 const lines = new Set(page.split('\n').map((line) => line.replaceAll(/ +/g, ' ')));
 
 test('every metric is on the page as it is, and the page has no other', (t) => {
-  const families = [...NUMBER_FAMILIES, ...HISTOGRAM_FAMILIES, ...LISTENER_FAMILIES];
+  const families = [...NUMBER_FAMILIES, ...HISTOGRAM_FAMILIES, ...LISTENER_FAMILIES, ...PUBLIC_FAMILIES];
   for (const { name, type, labels = [], help } of families) {
     const row = `| \`${name}\` | ${type} | ${labels.join(', ')} | ${help} |`.replaceAll(/ +/g, ' ');
     t.true(lines.has(row), row);
@@ -32,7 +37,11 @@ test('the page has every part of a status, and no other', (t) => {
   const tunnel = { ...snapshotOf({}), peers, targets, entrance: 'e', listen: 'l', datagrams, bandwidth };
   const process = { name: 'main', memoryBytes: 0, busy: 0 };
   const listener = { listen: 'l', arriving: 0, slowedAddresses: 0, handshakesFailed: {} };
-  const real = makeReport('server', [process], { tunnels: [tunnel], listeners: [listener] });
+  const real = makeReport('server', [process], {
+    tunnels: [tunnel],
+    listeners: [listener],
+    publics: [{ listen: 'l', reading: 0, refused: {} }],
+  });
   // By reason, and by kind of duration: one stands for all.
   const open = /\.(closed|refused|failed|handshakesFailed)\.|\.times\.(dial|visit)/;
   const keys = (value: object): string[] => keysOf(value).filter((key) => !open.test(key));

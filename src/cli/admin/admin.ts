@@ -4,6 +4,7 @@ import type { TunnelClient } from '../../client/tunnel-client.ts';
 import type { ServerListener } from '../../server/server-listener.ts';
 import type { TunnelServer } from '../../server/tunnel-server.ts';
 import { formatAddress } from '../../shared/net/address.ts';
+import type { PublicListener } from '../../shared/tunnel/public-listener.ts';
 import type { AdminSettings } from '../admin-flags.ts';
 import type { Logger } from '../logging.ts';
 import { AdminServer, type ReloadHook } from './admin-server.ts';
@@ -37,6 +38,11 @@ export class Admin {
   /** Watches where clients connect. */
   watchListener(listener: ServerListener): void {
     this.#source.watchListener(listener);
+  }
+
+  /** Watches an address that several tunnels share. */
+  watchPublic(listen: string, listener: PublicListener): void {
+    this.#source.watchPublic(listen, listener);
   }
 
   /** Watches a client's end. Returns how to stop that. */

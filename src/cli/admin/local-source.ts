@@ -9,7 +9,9 @@ import { ClientWatch } from '../../shared/telemetry/client-watch.ts';
 import { ListenerWatch } from '../../shared/telemetry/listener-watch.ts';
 import { metricsText, type ProcessMetrics, ProcessWatch, type Snapshots } from '../../shared/telemetry/metrics.ts';
 import { ServerWatch } from '../../shared/telemetry/server-watch.ts';
-import type { ListenerSnapshot, TunnelSnapshot } from '../../shared/telemetry/snapshot.ts';
+import { publicSnapshot } from '../../shared/telemetry/public-watch.ts';
+import type { PublicSnapshot } from '../../shared/telemetry/snapshot.ts';
+import type { PublicListener } from '../../shared/tunnel/public-listener.ts';
 import type { TunnelWatch } from '../../shared/telemetry/tunnel-watch.ts';
 import { packageVersion } from '../version.ts';
 import type { AdminSource } from './admin-server.ts';
@@ -18,12 +20,10 @@ import { type ProcessReport, readinessOf, type StatusReport } from './report.ts'
 const POOLD = packageVersion();
 
 /** What one of several processes tells the first one. */
-export interface Part {
+export interface Part extends Snapshots {
   readonly process: ProcessReport;
   /** Only when asked for. */
   readonly metrics: ProcessMetrics;
-  readonly tunnels: readonly TunnelSnapshot[];
-  readonly listeners: readonly ListenerSnapshot[];
 }
 
 export class LocalSource implements AdminSource {
@@ -32,6 +32,7 @@ export class LocalSource implements AdminSource {
   readonly #process: ProcessWatch;
   readonly #watches = new Set<TunnelWatch>();
   readonly #listeners: ListenerWatch[] = [];
+  readonly #publics: (() => PublicSnapshot)[] = [];
   readonly #load = new LoadMeter(systemClock);
 
   /** @param worker which of several processes this is */
@@ -49,6 +50,11 @@ export class LocalSource implements AdminSource {
   /** Watches where clients connect. */
   watchListener(listener: ServerListener): void {
     this.#listeners.push(new ListenerWatch(listener));
+  }
+
+  /** Watches an address that several tunnels share. */
+  watchPublic(listen: string, listener: PublicListener): void {
+    this.#publics.push(() => publicSnapshot(listen, listener));
   }
 
   /** Watches a client's end. Returns how to stop that. */
@@ -82,6 +88,7 @@ export class LocalSource implements AdminSource {
     return {
       tunnels: [...this.#watches].map((watch) => watch.snapshot()),
       listeners: this.#listeners.map((watch) => watch.snapshot()),
+      publics: this.#publics.map((snapshot) => snapshot()),
     };
   }
 
@@ -94,7 +101,7 @@ export class LocalSource implements AdminSource {
 export function makeReport(
   role: StatusReport['role'],
   processes: readonly ProcessReport[],
-  { tunnels, listeners }: Snapshots,
+  snapshots: Snapshots,
 ): StatusReport {
   const at = new Date().toISOString();
   const startedAt = new Date(performance.timeOrigin).toISOString();
@@ -104,9 +111,8 @@ export function makeReport(
     role,
     at,
     startedAt,
-    ...readinessOf({ tunnels, listeners }),
+    ...readinessOf(snapshots),
     processes,
-    tunnels,
-    listeners,
+    ...snapshots,
   };
 }

@@ -1,5 +1,5 @@
 /** What `/status` says: the same for the dashboard and `poold status`. Its shape is documented in docs/operations.md. */
-import type { ListenerSnapshot, TunnelSnapshot } from '../../shared/telemetry/snapshot.ts';
+import type { ListenerSnapshot, PublicSnapshot, TunnelSnapshot } from '../../shared/telemetry/snapshot.ts';
 
 /** One of the processes that serve. */
 export interface ProcessReport {
@@ -29,6 +29,8 @@ export interface StatusReport extends Readiness {
   readonly tunnels: readonly TunnelSnapshot[];
   /** At a server: where clients connect. */
   readonly listeners: readonly ListenerSnapshot[];
+  /** At a server: public addresses that several tunnels share. */
+  readonly publics: readonly PublicSnapshot[];
 }
 
 /** Something that an operator may want to know: a line of the log, from info level up. */

@@ -1,6 +1,11 @@
 /** A status report as a table for a terminal. Pure: text in, text out. */
 import { between, quantile } from '../../shared/telemetry/histogram.ts';
-import type { ListenerSnapshot, PeerSnapshot, TunnelSnapshot } from '../../shared/telemetry/snapshot.ts';
+import type {
+  ListenerSnapshot,
+  PeerSnapshot,
+  PublicSnapshot,
+  TunnelSnapshot,
+} from '../../shared/telemetry/snapshot.ts';
 import type { StatusReport } from '../admin/report.ts';
 import type { LimitStats } from '../../shared/tunnel/bandwidth.ts';
 import { bytesText, msText, numberText, spanText } from '../admin/format.ts';
@@ -17,7 +22,10 @@ export function statusText(report: StatusReport, before: StatusReport | undefine
     const then = before?.tunnels.find((one) => one.tunnel === tunnel.tunnel && one.side === tunnel.side);
     return tunnelText(tunnel, seconds > 0 ? then : undefined, seconds, at);
   });
-  return [head, ready, ...report.listeners.map(listenerText), ...tunnels].join('\n') + '\n';
+  return (
+    [head, ready, ...report.listeners.map(listenerText), ...report.publics.map(publicText), ...tunnels].join('\n') +
+    '\n'
+  );
 }
 
 function tunnelText(now: TunnelSnapshot, then: TunnelSnapshot | undefined, seconds: number, at: number): string {
@@ -63,6 +71,11 @@ function tunnelText(now: TunnelSnapshot, then: TunnelSnapshot | undefined, secon
   );
   const facts = lines.map(([name, text]) => `  ${name.padEnd(8)} ${text}`);
   return ['', `tunnel ${now.tunnel} (${side}'s end, ${flow})`, ...facts, ...peers, ...targets].join('\n');
+}
+
+function publicText({ listen, reading, refused }: PublicSnapshot): string {
+  const counts = Object.entries(refused).map(([reason, count]) => `${reason} ${numberText(count ?? 0)}`);
+  return `visitors at ${listen}: ${reading} being read; turned away: ${counts.join(', ') || 'none'}`;
 }
 
 function listenerText({ listen, arriving, slowedAddresses, handshakesFailed }: ListenerSnapshot): string {

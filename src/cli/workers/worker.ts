@@ -60,7 +60,7 @@ export async function runWorker(
   const tunnels: RunningTunnels<ServerTunnel, TunnelServer> = new RunningTunnels(
     serverWays({
       listener,
-      addresses: new PublicAddresses(log),
+      addresses: new PublicAddresses(log, observer?.source),
       logOf: (tunnel) => (first.fromFile ? log.child({ tunnel }) : log),
       admin: observer?.source,
       more: moreOptions(index, count, passing),

@@ -1,7 +1,7 @@
 /** The admin address of a server with several processes: the first one serves it, and sums what the others tell. */
 import { systemClock, type Timer } from '../../shared/clock.ts';
 import { metricsText, ProcessWatch, type Snapshots } from '../../shared/telemetry/metrics.ts';
-import { sumListeners, sumSnapshots, totalsOf } from '../../shared/telemetry/sum.ts';
+import { sumListeners, sumPublics, sumSnapshots, totalsOf } from '../../shared/telemetry/sum.ts';
 import { AdminServer, type AdminSource, type ReloadHook } from '../admin/admin-server.ts';
 import { announceAdmin } from '../admin/admin.ts';
 import { makeReport, type Part } from '../admin/local-source.ts';
@@ -32,7 +32,7 @@ export class WorkersAdmin implements AdminSource {
   /** What each worker has said last. */
   readonly #parts = new Map<number, Part>();
   /** The totals of those that have ended: without them a counter would go back. */
-  #past: Snapshots = { tunnels: [], listeners: [] };
+  #past: Snapshots = { tunnels: [], listeners: [], publics: [] };
   #round: Round | undefined;
   #rounds = 0;
 
@@ -67,9 +67,11 @@ export class WorkersAdmin implements AdminSource {
     this.#parts.delete(index);
     if (part !== undefined) {
       const totals = part.listeners.map((one) => ({ ...one, arriving: 0, slowedAddresses: 0 }));
+      const reads = part.publics.map(({ listen, refused }) => ({ listen, refused, reading: 0 }));
       this.#past = {
         tunnels: sumSnapshots([...this.#past.tunnels, ...part.tunnels.map(totalsOf)]),
         listeners: sumListeners([...this.#past.listeners, ...totals]),
+        publics: sumPublics([...this.#past.publics, ...reads]),
       };
     }
     if (this.#round !== undefined) this.#answered(this.#round, index);
@@ -92,6 +94,7 @@ export class WorkersAdmin implements AdminSource {
     return {
       tunnels: sumSnapshots(all.flatMap(({ tunnels }) => tunnels)),
       listeners: sumListeners(all.flatMap(({ listeners }) => listeners)),
+      publics: sumPublics(all.flatMap(({ publics }) => publics)),
     };
   }
 

@@ -3,7 +3,7 @@ import type { BreakerState } from '../resilience/breaker.ts';
 import type { LimitStats } from '../tunnel/bandwidth.ts';
 import type { DatagramStats } from '../tunnel/datagram-stats.ts';
 import type { HistogramCounts } from './histogram.ts';
-import type { Counts, ListenerSnapshot, PeerSnapshot, TunnelSnapshot } from './snapshot.ts';
+import type { Counts, ListenerSnapshot, PeerSnapshot, PublicSnapshot, TunnelSnapshot } from './snapshot.ts';
 
 export type Labels = Readonly<Record<string, string>>;
 
@@ -244,6 +244,23 @@ export const LISTENER_FAMILIES: readonly NumberFamily<ListenerSnapshot>[] = [
     help: 'Connections turned away before they were pooled, by error code.',
     labels: ['reason'],
     read: ({ handshakesFailed }) => Object.entries(handshakesFailed).map(([reason, count]) => [count ?? 0, { reason }]),
+  },
+];
+
+/** About public addresses that several tunnels share. */
+export const PUBLIC_FAMILIES: readonly NumberFamily<PublicSnapshot>[] = [
+  {
+    type: 'gauge',
+    name: 'poold_public_reading',
+    help: 'Visitors of whom it is not known yet who they are or whom they want.',
+    read: ({ reading }) => [[reading]],
+  },
+  {
+    type: 'counter',
+    name: 'poold_public_refused_total',
+    help: "Visitors turned away who were no tunnel's yet.",
+    labels: ['reason'],
+    read: ({ refused }) => Object.entries(refused).map(([reason, count]) => [count ?? 0, { reason }]),
   },
 ];
 

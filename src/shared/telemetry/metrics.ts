@@ -7,8 +7,9 @@ import {
   LISTENER_FAMILIES,
   NUMBER_FAMILIES,
   type NumberFamily,
+  PUBLIC_FAMILIES,
 } from './families.ts';
-import type { ListenerSnapshot, TunnelSnapshot } from './snapshot.ts';
+import type { ListenerSnapshot, PublicSnapshot, TunnelSnapshot } from './snapshot.ts';
 
 /** The metrics of a process, as they go from one process to another. */
 export type ProcessMetrics = readonly Family[];
@@ -36,6 +37,8 @@ export interface Snapshots {
   readonly tunnels: readonly TunnelSnapshot[];
   /** Of a server. */
   readonly listeners: readonly ListenerSnapshot[];
+  /** Addresses of visitors that several tunnels share. */
+  readonly publics: readonly PublicSnapshot[];
 }
 
 /** The content type of {@link metricsText}. */
@@ -58,18 +61,14 @@ export class ProcessWatch {
 
 /** The text of `/metrics`. */
 export async function metricsText(
-  { tunnels, listeners }: Snapshots,
+  { tunnels, listeners, publics }: Snapshots,
   processes: readonly ProcessMetrics[],
 ): Promise<string> {
   const registry = new Registry();
   for (const family of NUMBER_FAMILIES) register(registry, family, numbersOf(family, tunnels, labelsOf));
-  for (const family of LISTENER_FAMILIES) {
-    register(
-      registry,
-      family,
-      numbersOf(family, listeners, ({ listen }) => ({ listen })),
-    );
-  }
+  const byListen = ({ listen }: { readonly listen: string }): Labels => ({ listen });
+  for (const family of LISTENER_FAMILIES) register(registry, family, numbersOf(family, listeners, byListen));
+  for (const family of PUBLIC_FAMILIES) register(registry, family, numbersOf(family, publics, byListen));
   for (const family of HISTOGRAM_FAMILIES) register(registry, family, bucketsOf(family, tunnels));
   const all = processes.flat();
   for (const family of new Map(all.map((one) => [one.name, one])).values()) {

@@ -62,6 +62,15 @@ export interface ListenerSnapshot {
   readonly handshakesFailed: Counts<string>;
 }
 
+/** A public address that several tunnels of a server share. */
+export interface PublicSnapshot {
+  readonly listen: string;
+  /** Visitors of whom it is not known yet who they are or whom they want. */
+  readonly reading: number;
+  /** Visitors turned away who were no tunnel's yet. */
+  readonly refused: Counts<string>;
+}
+
 export interface TunnelSnapshot {
   readonly tunnel: string;
   readonly side: Side;

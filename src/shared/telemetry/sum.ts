@@ -2,7 +2,7 @@
 import type { BandwidthStats, LimitStats } from '../tunnel/bandwidth.ts';
 import type { DatagramStats } from '../tunnel/datagram-stats.ts';
 import { addHistograms } from './histogram.ts';
-import type { Counts, Levels, ListenerSnapshot, PeerSnapshot, TunnelSnapshot } from './snapshot.ts';
+import type { Counts, Levels, ListenerSnapshot, PeerSnapshot, PublicSnapshot, TunnelSnapshot } from './snapshot.ts';
 
 /** One snapshot for each tunnel and side. */
 export function sumSnapshots(snapshots: readonly TunnelSnapshot[]): TunnelSnapshot[] {
@@ -26,6 +26,20 @@ export function sumListeners(snapshots: readonly ListenerSnapshot[]): ListenerSn
       arriving: one.arriving + other.arriving,
       slowedAddresses: one.slowedAddresses + other.slowedAddresses,
       handshakesFailed: addCounts(one.handshakesFailed, other.handshakesFailed),
+    }),
+  );
+}
+
+/** One snapshot for each shared address. */
+export function sumPublics(snapshots: readonly PublicSnapshot[]): PublicSnapshot[] {
+  return addByName(
+    [],
+    snapshots,
+    ({ listen }) => listen,
+    (one, other) => ({
+      listen: one.listen,
+      reading: one.reading + other.reading,
+      refused: addCounts(one.refused, other.refused),
     }),
   );
 }

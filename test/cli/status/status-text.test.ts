@@ -18,8 +18,9 @@ test('a report is a table, and a second one has rates', (t) => {
   const now = { ...snapshotOf({ opened: 30, received: 3000, waits: [99, 1, 0] }), peers, targets: [target] };
   const handshakesFailed = { POOLD_ERR_REJECTED: 2 };
   const listener = { listen: '0.0.0.0:7000', arriving: 1, slowedAddresses: 0, handshakesFailed };
+  const shared = { listen: '0.0.0.0:443', reading: 0, refused: { host: 3 } };
   const report = {
-    ...makeReport('server', processes, { tunnels: [now], listeners: [listener] }),
+    ...makeReport('server', processes, { tunnels: [now], listeners: [listener], publics: [shared] }),
     poold: '1.2.3',
     at,
     startedAt,
@@ -30,6 +31,7 @@ test('a report is a table, and a second one has rates', (t) => {
     `poold server 1.2.3, up for 2 min, 80 MiB of memory
 ready: tunnel web: listening, 2 clients
 clients at 0.0.0.0:7000: 1 arriving; turned away: POOLD_ERR_REJECTED 2
+visitors at 0.0.0.0:443: 0 being read; turned away: host 3
 
 tunnel web (server's end, reverse)
   pool     3 idle, 1 in use, 0 connecting, at most 8; 0 waiting

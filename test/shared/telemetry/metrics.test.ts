@@ -4,7 +4,12 @@ import test from 'ava';
 import type { TunnelServer } from '../../../src/server/tunnel-server.ts';
 import { systemClock } from '../../../src/shared/clock.ts';
 import { ClientWatch } from '../../../src/shared/telemetry/client-watch.ts';
-import { HISTOGRAM_FAMILIES, LISTENER_FAMILIES, NUMBER_FAMILIES } from '../../../src/shared/telemetry/families.ts';
+import {
+  HISTOGRAM_FAMILIES,
+  LISTENER_FAMILIES,
+  NUMBER_FAMILIES,
+  PUBLIC_FAMILIES,
+} from '../../../src/shared/telemetry/families.ts';
 import { metricsText, ProcessWatch } from '../../../src/shared/telemetry/metrics.ts';
 import { ServerWatch } from '../../../src/shared/telemetry/server-watch.ts';
 import { DatagramCounts } from '../../../src/shared/tunnel/datagram-stats.ts';
@@ -23,12 +28,14 @@ function valueOf(text: string, name: string, labels: Readonly<Record<string, str
 
 const LISTENER = { listen: '127.0.0.1:7000', arriving: 1, slowedAddresses: 0, handshakesFailed: { SOME: 2 } };
 
+const PUBLIC = { listen: '0.0.0.0:443', reading: 1, refused: { host: 3 } };
+
 function watchBoth(pair: Pair) {
   const watches = [new ServerWatch('web', pair.server, systemClock), new ClientWatch('web', pair.client, systemClock)];
   return {
     stop: () => watches.forEach((watch) => watch.stop()),
     snapshots: () => watches.map((watch) => watch.snapshot()),
-    text: () => metricsText({ tunnels: watches.map((watch) => watch.snapshot()), listeners: [] }, []),
+    text: () => metricsText({ tunnels: watches.map((watch) => watch.snapshot()), listeners: [], publics: [] }, []),
   };
 }
 
@@ -223,12 +230,13 @@ promtool('Prometheus itself finds nothing wrong with the text', async (t) => {
   const datagrams = new DatagramCounts().snapshot({ flows: 1, carriers: 1 });
   const bandwidth = { upload: { bytesPerSecond: 1024, throttledMs: 1 } };
   const tunnels = watch.snapshots().map((snapshot) => Object.assign({}, snapshot, { datagrams, bandwidth }));
-  const text = await metricsText({ tunnels, listeners: [LISTENER] }, processes);
+  const text = await metricsText({ tunnels, listeners: [LISTENER], publics: [PUBLIC] }, processes);
   t.notThrows(() => execFileSync('promtool', ['check', 'metrics'], { input: text, stdio: 'pipe' }));
   t.regex(text, /^nodejs_eventloop_lag_p99_seconds\{process="1"\} /m);
-  for (const { name } of [...NUMBER_FAMILIES, ...HISTOGRAM_FAMILIES, ...LISTENER_FAMILIES])
+  for (const { name } of [...NUMBER_FAMILIES, ...HISTOGRAM_FAMILIES, ...LISTENER_FAMILIES, ...PUBLIC_FAMILIES])
     t.true(text.includes(`# TYPE ${name} `), name);
   t.true(text.includes('poold_handshakes_failed_total{listen="127.0.0.1:7000",reason="SOME"} 2'));
+  t.true(text.includes('poold_public_refused_total{listen="0.0.0.0:443",reason="host"} 3'));
   t.false(text.includes(TOKEN));
   t.throws(() =>
     execFileSync('promtool', ['check', 'metrics'], { input: text.replaceAll('_total', ''), stdio: 'pipe' }),
