@@ -297,7 +297,11 @@ export class Session implements FrameSink, VisitCarrier {
     }
     const dropping = this.#state.judge(type, visit) === 'drop';
     if (dropping && (this.#droppedBytes += HEADER_BYTES + length) > DRAIN_LIMIT_BYTES) {
-      throw new ProtocolError(`the other side goes on with visit ${visit}, which is over`);
+      if (visit < this.#state.visit || this.#state.phase !== 'draining') {
+        throw new ProtocolError(`the other side goes on with visit ${visit}, which is over`);
+      }
+      // No fault of the other side's: so much may be on its way behind a visitor who reads slowly, and leaves.
+      this.#end('unread');
     }
     // Only the opener's early bytes count: what it sends before OPENED it must be able to send elsewhere.
     if (type === FrameType.data && !dropping && !this.#state.established) {

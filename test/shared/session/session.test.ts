@@ -237,6 +237,20 @@ test('a visit that was reset is given up when the other side goes on for a megab
   t.false(pair.server.closed);
   pair.ends[1].write(frame);
   await until(() => pair.server.closed, 'the session has closed');
+  // Behind a slow visitor who leaves so much may be on its way: nobody has done wrong.
+  t.deepEqual([pair.closes[0], pair.faults], ['unread', []]);
+});
+
+test('a side that goes on for a megabyte with a visit that both have ended breaks the protocol', async (t) => {
+  const pair = await servingPair();
+  const { visit } = pair.open();
+  const there = await pair.theirs(1);
+  there.visit.reset(ResetCode.targetReset);
+  await until(() => visit.over, 'both have ended it');
+  const frame = encodeFrame(FrameType.data, 1, Buffer.alloc(200_000));
+  for (let sent = 0; sent < 6; sent += 1) pair.ends[1].write(frame);
+  await until(() => pair.server.closed, 'the session has closed');
+  t.is(pair.closes[0], 'protocol-error');
   t.regex(pair.faults[0] ?? '', /visit 1, which is over/);
 });
 
