@@ -104,6 +104,10 @@ export class Session implements FrameSink, VisitCarrier {
   get visit(): CarriedVisit | undefined {
     return this.#visit;
   }
+  /** Whether it has carried a visit, or begun to. */
+  get used(): boolean {
+    return this.#state.visit > 0;
+  }
   /** Whether the target of the visit is connected. */
   get established(): boolean {
     return this.#state.established;
