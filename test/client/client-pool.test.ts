@@ -304,7 +304,7 @@ test('a server that closes what it has just welcomed is tried later and later', 
   t.true(welcomes < 20, `${welcomes} dials`);
 });
 
-test('a connection that ends young in a visit is no failed dial', async (t) => {
+test('case 28: a connection that ends young in a visit is no failed dial', async (t) => {
   await using server = new ServerPool({ listen: LISTEN, token: TOKEN, tls: { mode: 0 } });
   await server.start();
   await using client = new ClientPool({ dial: server.address ?? '', token: TOKEN, tls: { mode: 0 }, minCapacity: 1 });

@@ -227,7 +227,7 @@ test('a visit that was reset is given up when the other side goes on for 5 secon
   t.deepEqual(pair.closes[0], 'stalled');
 });
 
-test('a visit that was reset is given up when the other side goes on for a megabyte', async (t) => {
+test('case 28: a visit that was reset is given up when the other side goes on for a megabyte', async (t) => {
   const pair = await servingPair();
   const { visit } = pair.open();
   await pair.theirs(1);
@@ -247,7 +247,7 @@ for (const [end, leave] of [
   ['reset', (socket: FedSocket) => socket.destroy(new Error('read ECONNRESET'))],
   ['closed', (socket: FedSocket) => socket.destroy()],
 ] as const) {
-  test(`a connection that is ${end} by who has just given its visit up has ended for that`, async (t) => {
+  test(`case 28: a connection that is ${end} by who has just given its visit up has ended for that`, async (t) => {
     const reasons = async (last: Buffer): Promise<unknown> => {
       const bench = new SessionBench('acceptor', 'client');
       bench.socket.feed(encodeFrame(FrameType.open, 1, encodeOpen(INFO)));
