@@ -5,7 +5,7 @@ import { ConfigError } from '../shared/errors.ts';
 import { levelsOf, nameFlag } from './command-flags.ts';
 import { readConfig, type Side } from './config/config-file.ts';
 import { type FileCommands, fileCommands } from './config/tunnel-commands.ts';
-import { type Flag, valueOf } from './flag.ts';
+import { type Flag, nameOf, valueOf } from './flag.ts';
 import { CONFIG, FLOW, TUNNEL_SERVER_FLAGS } from './flags.ts';
 import type { Planned } from './planned.ts';
 import { shareAddresses } from './public-addresses.ts';
@@ -81,12 +81,22 @@ function isForOthers(command: Command, side: Side): boolean {
   return side === 'server' && isSet(PUBLISH_FLAGS.ports) && !isSet(visitors) && !isSet(target) && !isSet(FLOW);
 }
 
+/** @throws ConfigError for what is read of visitors, where no address is that reads any */
+function refuseReading(command: Command): void {
+  const { hosts, proxyFrom, public: visitors } = TUNNEL_SERVER_FLAGS;
+  const stray = [hosts, proxyFrom].find((flag) => valueOf(flag, command) !== undefined);
+  if (stray === undefined) return;
+  const why = 'ports that clients open take visitors as they come';
+  throw new ConfigError(`${nameOf(stray, command)}: has no effect without ${nameOf(visitors, command)}: ${why}`);
+}
+
 function commandsOf(command: Command, side: Side): FileCommands & { readonly fromFile: boolean } {
   const path = valueOf(CONFIG, command) as string | undefined;
   if (path === undefined) {
     const name = (valueOf(nameFlag(side), command) as string | undefined) ?? DEFAULT_TUNNEL;
-    const tunnels = new Map(isForOthers(command, side) ? [] : [[name, command]]);
-    return { process: command, tunnels, fromFile: false };
+    if (!isForOthers(command, side)) return { process: command, tunnels: new Map([[name, command]]), fromFile: false };
+    refuseReading(command);
+    return { process: command, tunnels: new Map(), fromFile: false };
   }
   const file = readConfig(path, levelsOf, process.env);
   if (file.side === side) return { ...fileCommands(command, file), fromFile: true };

@@ -268,7 +268,8 @@ export class ClientPool<S extends boolean = true> extends VisitPool<S> {
       onEnd: (session: Session, reason: CloseReason) => {
         this.#liveness.delete(session);
         if (reason === 'stalled') this.#liveness.suspect(this.client);
-        this.#ended(reason, 'greeting', startedAt, bornAt);
+        // What broke off in a visit was wanted: strangers who break off visits must not slow the dials down.
+        if (!session.used) this.#ended(reason, 'greeting', startedAt, bornAt);
       },
     };
     const session = new Session({ id, socket, decoder, greeted, side: 'client', remote, clock, owner });

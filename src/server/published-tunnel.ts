@@ -39,6 +39,8 @@ export class PublishedTunnel {
   readonly #owner: PublishedTunnelOwner;
   #request: PublishRequest;
   #since: number;
+  /** When the last token of its clients ends: a visit may last for longer, and its connection with it. */
+  #goodUntil: number;
   #state: State = 'starting';
   #starting: Promise<void> | undefined;
   #linger: Timer | undefined;
@@ -56,6 +58,7 @@ export class PublishedTunnel {
     this.#options = options;
     this.#owner = owner;
     this.#since = options.clock.wallNow();
+    this.#goodUntil = request.goodUntil;
     const { pool } = server;
     pool.on('connectionReady', () => this.#stay());
     pool.on('connectionClosed', () => this.#lingerIfVacant());
@@ -99,13 +102,15 @@ export class PublishedTunnel {
     const clients = this.#state === 'starting' ? [client] : pool.groups.map(({ name }) => name);
     const held: Held = { tunnel, port, protocol, share, owner, clients };
     const verdict = judgeClaim(request, held);
-    return verdict === 'conflict' && this.#isDead() ? 'replace' : verdict;
+    return verdict === 'conflict' && (this.#isOver || this.#isDead()) ? 'replace' : verdict;
   }
 
   /** Lets in a client whose request may join: now, or when the promise resolves. */
   join(request: PublishRequest): Promise<void> | undefined {
+    const { vacant } = this;
+    this.#goodUntil = vacant ? request.goodUntil : Math.max(this.#goodUntil, request.goodUntil);
     if (this.#state === 'starting') return this.#starting;
-    if (this.vacant) {
+    if (vacant) {
       this.#request = request;
       this.#since = this.#options.clock.wallNow();
     }
@@ -143,6 +148,11 @@ export class PublishedTunnel {
     this.#owner.onOpen(this);
     // Whoever asked for it may have hung up.
     this.#lingerIfVacant();
+  }
+
+  /** No client of it would be let in any more: what is left are visits. */
+  get #isOver(): boolean {
+    return this.#options.clock.wallNow() >= this.#goodUntil;
   }
 
   /** Asks for a sign of life, and says whether none has come since it asked before. */

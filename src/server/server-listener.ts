@@ -45,6 +45,8 @@ export interface PublishRequest extends PublishInfo {
   readonly client: string;
   /** Its token's name, or what stands for it where it has none. */
   readonly owner: string;
+  /** When its token ends, ms since 1970; Infinity for never. */
+  readonly goodUntil: number;
 }
 
 /** Makes tunnels for clients that ask for a public port. */
@@ -221,7 +223,7 @@ export class ServerListener extends Events<ListenerEventMap> implements AsyncDis
   }
 
   /** @throws RejectedError for a client that wants what it cannot have */
-  #prepare({ tunnel, client, kid, publish }: Hello, { name = kid }: TokenTerms): Promise<void> | undefined {
+  #prepare({ tunnel, client, kid, publish }: Hello, terms: TokenTerms): Promise<void> | undefined {
     const publisher = this.#publisher;
     const made = publisher?.has(tunnel) === true;
     if (publish === undefined) {
@@ -235,7 +237,8 @@ export class ServerListener extends Events<ListenerEventMap> implements AsyncDis
       const why = `the tunnel ${tunnel} is the server's own`;
       throw new RejectedError('tunnel', `${why}; choose another name, or leave publish out`);
     }
-    return publisher.publish({ ...publish, tunnel, client, owner: name });
+    const { name = kid, expiresAt = Infinity } = terms;
+    return publisher.publish({ ...publish, tunnel, client, owner: name, goodUntil: expiresAt });
   }
 
   async #start(): Promise<void> {

@@ -88,6 +88,11 @@ for (const { title, args, says } of [
     says: /--workers: has no place beside --publish-ports/,
   },
   {
+    title: 'a proxy in front of nothing but such ports',
+    args: ['server', '--listen', '127.0.0.1:0', '--token', SECRET, ...PUBLISH, '--proxy-from', '10.0.0.0/8'],
+    says: /--proxy-from: has no effect without --public: ports that clients open/,
+  },
+  {
     title: 'ports for everybody',
     args: ['server', '--listen', '127.0.0.1:0', '--public', '127.0.0.1:0', ...PUBLISH],
     says: /--token-file: is missing, and without any everybody who connects could open ports here/,

@@ -6,13 +6,14 @@ import { ClientPool } from '../../src/client/client-pool.ts';
 import type { ClientPoolOptions } from '../../src/client/client-pool-options.ts';
 import { Breaker } from '../../src/shared/resilience/breaker.ts';
 import { ServerPool } from '../../src/server/server-pool.ts';
-import type { DialFailedEvent } from '../../src/shared/pool/pool-events.ts';
+import type { ConnectionClosedEvent, DialFailedEvent } from '../../src/shared/pool/pool-events.ts';
 import { fingerprintOf } from '../../src/shared/tls/fingerprint.ts';
 import { testCertificates } from '../helpers/certificates.ts';
 import { manualClock } from '../helpers/clock.ts';
 import { nextEvent, until } from '../helpers/events.ts';
 import { TOKEN, tlsOptions } from '../helpers/pair.ts';
 import { freePort } from '../helpers/targets.ts';
+import { VisitLog } from '../helpers/visit-log.ts';
 
 const LISTEN = '127.0.0.1:0';
 
@@ -301,6 +302,25 @@ test('a server that closes what it has just welcomed is tried later and later', 
   await client.start();
   await until(() => (attempts.at(-1) ?? 0) >= 3, 'it has been tried again three times');
   t.true(welcomes < 20, `${welcomes} dials`);
+});
+
+test('case 28: a connection that ends young in a visit is no failed dial', async (t) => {
+  await using server = new ServerPool({ listen: LISTEN, token: TOKEN, tls: { mode: 0 } });
+  await server.start();
+  await using client = new ClientPool({ dial: server.address ?? '', token: TOKEN, tls: { mode: 0 }, minCapacity: 1 });
+  let failed = 0;
+  client.on('dialFailed', () => (failed += 1));
+  client.onVisit = (visit) => visit.accept();
+  await client.start();
+  for (let broken = 1; broken <= 4; broken += 1) {
+    const visit = await server.openVisit({ remote: '192.0.2.1:5000', local: '127.0.0.1:80' });
+    const opened = new VisitLog(visit);
+    await until(() => opened.heard.includes('opened'), 'the client has accepted');
+    const closed = nextEvent<ConnectionClosedEvent>(client, 'connectionClosed');
+    visit.abandon();
+    t.true(['peer-closed', 'error'].includes((await closed).reason));
+  }
+  t.is(failed, 0);
 });
 
 test('a raw connection that ends young, unused and unclaimed, counts as a failed dial; one that was used does not', async (t) => {

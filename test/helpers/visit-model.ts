@@ -37,7 +37,7 @@ export class VisitModel {
   last = 0;
   /** The other side wants no more visits. */
   drains = false;
-  closed: 'protocol-error' | 'drained' | undefined;
+  closed: 'protocol-error' | 'drained' | 'unread' | undefined;
   /** PINGs that were to be answered, and what clients were asked for. */
   readonly pongs: string[] = [];
   #lateBytes = 0;
@@ -114,8 +114,11 @@ export class VisitModel {
     if (on === undefined || visit < this.last) return this.#late(payload);
     // Flows are of visits of datagrams, and this is none.
     if (type > FrameType.reset) return false;
-    if (on.reset && (type === FrameType.data || (type === FrameType.opened && this.#opener)))
-      return this.#late(payload);
+    if (on.reset && (type === FrameType.data || (type === FrameType.opened && this.#opener))) {
+      // Too much of what it has given up itself is nobody's fault.
+      if (!this.#late(payload)) this.closed = 'unread';
+      return true;
+    }
     return this.#hearIn(on, type, payload, readable);
   }
 

@@ -9,6 +9,7 @@ const REQUEST: PublishRequest = {
   share: false,
   owner: 'alice',
   client: 'one',
+  goodUntil: Infinity,
 };
 const HELD: Held = { tunnel: 'web', port: 8080, protocol: 'tcp', share: false, owner: 'alice', clients: ['one'] };
 

@@ -5,6 +5,7 @@ import { PublishedTunnels, type PublishedPort } from '../../src/server/published
 import { ServerListener } from '../../src/server/server-listener.ts';
 import { ServerPool } from '../../src/server/server-pool.ts';
 import type { PublishRequest } from '../../src/server/server-listener.ts';
+import { systemClock } from '../../src/shared/clock.ts';
 import { manualClock } from '../helpers/clock.ts';
 import { nextEvent, until } from '../helpers/events.ts';
 import { startFaultProxy } from '../helpers/fault-proxy.ts';
@@ -23,6 +24,7 @@ const request = (port: number, more: Partial<PublishRequest> = {}): PublishReque
   share: false,
   client: 'one',
   owner: 'alice',
+  goodUntil: Infinity,
   ...more,
 });
 
@@ -238,6 +240,26 @@ test('so does one that has died with its connections in visits; one that is aliv
   await successor.pool.warmed(1);
   t.deepEqual(server.told, [`+port-${port}`, `-port-${port}`, `+port-${port}`]);
   t.is(await ask(visit(port), ''), 'successor');
+});
+
+test('case 24: a client whose token has ended keeps no port by the visits that are left', async (t) => {
+  await using holding = await startTarget((socket) => socket.write('held'));
+  await using target = await startNamed('successor');
+  let laterMs = 0;
+  const clock = { ...systemClock, wallNow: () => Date.now() + laterMs };
+  const expires = new Date(Date.now() + 3_600_000);
+  const pool = { keepAliveMs: 0 };
+  await using server = await startPublishing({ clock, pool, token: [{ token: TOKEN, expires }, { token: OTHER }] });
+  const port = await freePort();
+  const first = await startClient(server.client(port, holding.port));
+  const visitor = visit(port).on('error', () => {});
+  await once(visitor, 'data');
+  const refusal = await refusalOf(server.client(port, target.port, { token: OTHER }));
+  t.regex(refusal.message, /published by another client/);
+  laterMs = 3_600_000;
+  await startClient(server.client(port, target.port, { token: OTHER }));
+  t.is(await ask(visit(port), ''), 'successor');
+  await until(() => visitor.destroyed && first.visits === 0, 'the visit is over');
 });
 
 test('a port outlives its last client for a while: its visitors wait, and the client that is back serves them', async (t) => {

@@ -20,6 +20,9 @@ const AUTHORITY = /^(?:\[([^[\]]+)\]|([^:[\]]+))(?::\d*)?$/;
 
 const HOST = /^host[ \t]*:/i;
 
+/** What some take for the end of a line, or of a text, and a first field that some read past (RFC 9112, 2.2; RFC 9110, 5.5). */
+const HIDDEN = /^[ \t]|\r(?!\n|$)|\0/;
+
 const NONE: HostRead = { host: undefined, protocol: 'http', unclear: false };
 const UNCLEAR: HostRead = { host: undefined, protocol: 'http', unclear: true };
 const NOT_HTTP: HostRead = { host: undefined, protocol: 'other', unclear: false };
@@ -38,8 +41,9 @@ export function readRequestHost(bytes: Buffer, isFull: boolean): HostRead | unde
   if (line === null) return NOT_HTTP;
   const end = headEnd(bytes, lineEnd) ?? (isFull ? bytes.lastIndexOf('\n') : undefined);
   if (end === undefined) return undefined;
-  const fields = end > lineEnd ? bytes.toString('latin1', lineEnd + 1, end).split('\n') : [];
-  return judge(line[0].startsWith('CONNECT '), line[1] ?? '', fields);
+  const fields = end > lineEnd ? bytes.toString('latin1', lineEnd + 1, end) : '';
+  if (HIDDEN.test(fields)) return UNCLEAR;
+  return judge(line[0].startsWith('CONNECT '), line[1] ?? '', fields.split('\n'));
 }
 
 /** Where the last line of the head ends. A line may end without CR (RFC 9112, 2.2). */

@@ -72,6 +72,8 @@ export class Session implements FrameSink, VisitCarrier {
   /** This side has said DRAIN and closes for this reason. */
   #retiring: CloseReason | undefined;
   #peerDrains = false;
+  /** The other side has abandoned the visit, and may not want to read what is left of it. */
+  #abandoned = false;
   /** The limit on whatever ending is under way. */
   #timer: Timer | undefined;
 
@@ -93,8 +95,8 @@ export class Session implements FrameSink, VisitCarrier {
     socket.on('data', (chunk: Buffer) => this.#read(chunk));
     socket.on('drain', () => this.#drained());
     socket.on('error', (error) => this.#fail(error));
-    socket.on('end', () => this.#end('peer-closed'));
-    socket.on('close', () => this.#end('peer-closed'));
+    socket.on('end', this.#left);
+    socket.on('close', this.#left);
   }
 
   get closed(): boolean {
@@ -103,6 +105,10 @@ export class Session implements FrameSink, VisitCarrier {
   /** The visit that is on, or whose last frames are on their way. */
   get visit(): CarriedVisit | undefined {
     return this.#visit;
+  }
+  /** Whether it has carried a visit, or begun to. */
+  get used(): boolean {
+    return this.#state.visit > 0;
   }
   /** Whether the target of the visit is connected. */
   get established(): boolean {
@@ -297,7 +303,11 @@ export class Session implements FrameSink, VisitCarrier {
     }
     const dropping = this.#state.judge(type, visit) === 'drop';
     if (dropping && (this.#droppedBytes += HEADER_BYTES + length) > DRAIN_LIMIT_BYTES) {
-      throw new ProtocolError(`the other side goes on with visit ${visit}, which is over`);
+      if (visit < this.#state.visit || this.#state.phase !== 'draining') {
+        throw new ProtocolError(`the other side goes on with visit ${visit}, which is over`);
+      }
+      // No fault of the other side's: so much may be on its way behind a visitor who reads slowly, and leaves.
+      this.#end('unread');
     }
     // Only the opener's early bytes count: what it sends before OPENED it must be able to send elsewhere.
     if (type === FrameType.data && !dropping && !this.#state.established) {
@@ -363,6 +373,7 @@ export class Session implements FrameSink, VisitCarrier {
     const visit = this.#visit;
     const abandoned = this.#state.phase === 'draining';
     const mustAnswer = this.#state.receive(type);
+    this.#abandoned = visit !== undefined && type === FrameType.reset;
     if (mustAnswer) this.#sendLast(encodeReset(this.#state.visit, ResetCode.internal), false);
     // A receiver that was too slow for the last bytes says nothing any more once it has been told of the end.
     this.#reading.resume();
@@ -406,6 +417,7 @@ export class Session implements FrameSink, VisitCarrier {
     if (visit === undefined || this.#closed || this.#state.phase !== 'idle') return;
     if (!arrived && (this.#awaitedPong !== 0 || this.#socket.writableLength > 0)) return;
     this.#visit = undefined;
+    this.#abandoned = false;
     this.#droppedBytes = 0;
     this.#earlyBytes = 0;
     this.#clearLimit();
@@ -427,8 +439,11 @@ export class Session implements FrameSink, VisitCarrier {
     this.#timer = undefined;
   }
 
+  readonly #left = (): void => this.#end(this.#abandoned ? 'unread' : 'peer-closed');
+
   #fail(error: unknown): void {
     if (this.#closed) return;
+    if (!(error instanceof ProtocolError) && this.#abandoned) return this.#end('unread');
     this.#end(error instanceof ProtocolError ? 'protocol-error' : 'error');
     this.#owner.onFault?.(error instanceof Error ? error : new ProtocolError(String(error)), this);
   }

@@ -17,7 +17,7 @@ import type { PublicListener } from './public-listener.ts';
 import { refusalOf } from './refusal.ts';
 import type { LiveVisit, Tunnel, TunnelEntrance } from './tunnel.ts';
 import type { VisitorInfo, VisitSource } from './visit-pool.ts';
-import { Visitor, type VisitorOwner } from './visitor.ts';
+import { Visitor, type VisitorOwner, type VisitorRules } from './visitor.ts';
 import type { VisitorAddress } from './visitor-addresses.ts';
 import { VisitorGate, type VisitorStats } from './visitor-gate.ts';
 import { type VisitorsOptions, visitorRules } from './visitor-rules.ts';
@@ -58,8 +58,8 @@ export class Entrance implements TunnelEntrance, VisitorOwner, Guest {
   readonly #gate: VisitorGate;
   readonly #guard: DescriptorGuard;
   readonly #leave: (this: Placed) => void;
-  readonly #stallWatch: StallWatch;
   readonly bandwidth: Bandwidth | undefined;
+  readonly #rules: VisitorRules;
   readonly #visitors = new Crowd<Visitor>();
   /** What visitors connect to; unknown where they may come in by any address of the machine, and each must be asked. */
   #local: string | undefined;
@@ -71,9 +71,11 @@ export class Entrance implements TunnelEntrance, VisitorOwner, Guest {
     this.tunnel = tunnel;
     this.hosts = options.hosts ?? [];
     this.listener = options.listener;
-    this.#stallWatch = new StallWatch(options.clock, options.stallTimeoutMs);
-    const { clock } = options;
-    this.bandwidth = makeBandwidth(options.bandwidth, clock);
+    const { waitMs, openTimeoutMs, clock } = options;
+    const stallWatch = new StallWatch(clock, options.stallTimeoutMs);
+    const bandwidth = makeBandwidth(options.bandwidth, clock);
+    this.bandwidth = bandwidth;
+    this.#rules = { source, waitMs, openTimeoutMs, stallWatch, bandwidth, clock };
     const gate = new VisitorGate(visitorRules(options.visitors), clock);
     this.#gate = gate;
     this.#leave = function () {
@@ -154,10 +156,7 @@ export class Entrance implements TunnelEntrance, VisitorOwner, Guest {
    * @throws InvalidOptionError for addresses that are none
    */
   welcome(socket: Socket, info: VisitorInfo): void {
-    const { waitMs, openTimeoutMs, clock } = this.#options;
-    const shared = { source: this.#source, stallWatch: this.#stallWatch, bandwidth: this.bandwidth };
-    const rules = { ...shared, waitMs, openTimeoutMs, clock };
-    const visitor = new Visitor(socket, info, rules, this);
+    const visitor = new Visitor(socket, info, this.#rules, this);
     this.#visitors.add(visitor);
     visitor.start();
   }

@@ -6,11 +6,13 @@ import type { SessionOwner } from '../../../src/shared/session/session-options.t
 import type { Visit } from '../../../src/shared/session/visit.ts';
 import { encodeFrame, encodeReset } from '../../../src/shared/wire/encode.ts';
 import { FrameType, HEADER_BYTES, ResetCode } from '../../../src/shared/wire/frame.ts';
-import type { OpenInfo } from '../../../src/shared/wire/messages.ts';
+import { encodeOpen, type OpenInfo } from '../../../src/shared/wire/messages.ts';
 import { manualClock } from '../../helpers/clock.ts';
 import { DatagramLog } from '../../helpers/datagram-log.ts';
 import { until } from '../../helpers/events.ts';
+import type { FedSocket } from '../../helpers/fed-socket.ts';
 import { later } from '../../helpers/later.ts';
+import { SessionBench } from '../../helpers/session-bench.ts';
 import { clientGreeting, serverGreeting, sessionPair, wire } from '../../helpers/session-pair.ts';
 import { VisitLog } from '../../helpers/visit-log.ts';
 
@@ -225,7 +227,7 @@ test('a visit that was reset is given up when the other side goes on for 5 secon
   t.deepEqual(pair.closes[0], 'stalled');
 });
 
-test('a visit that was reset is given up when the other side goes on for a megabyte', async (t) => {
+test('case 28: a visit that was reset is given up when the other side goes on for a megabyte', async (t) => {
   const pair = await servingPair();
   const { visit } = pair.open();
   await pair.theirs(1);
@@ -237,6 +239,53 @@ test('a visit that was reset is given up when the other side goes on for a megab
   t.false(pair.server.closed);
   pair.ends[1].write(frame);
   await until(() => pair.server.closed, 'the session has closed');
+  // Behind a slow visitor who leaves so much may be on its way: nobody has done wrong.
+  t.deepEqual([pair.closes[0], pair.faults], ['unread', []]);
+});
+
+for (const [end, leave] of [
+  ['reset', (socket: FedSocket) => socket.destroy(new Error('read ECONNRESET'))],
+  ['closed', (socket: FedSocket) => socket.destroy()],
+] as const) {
+  test(`case 28: a connection that is ${end} by who has just given its visit up has ended for that`, async (t) => {
+    const reasons = async (last: Buffer): Promise<unknown> => {
+      const bench = new SessionBench('acceptor', 'client');
+      bench.socket.feed(encodeFrame(FrameType.open, 1, encodeOpen(INFO)));
+      bench.visit?.accept();
+      bench.socket.stick();
+      bench.visit?.write(Buffer.alloc(2_000_000));
+      bench.visit?.end();
+      bench.socket.feed(last);
+      leave(bench.socket);
+      await until(() => bench.session.closed, 'the session has closed');
+      return [bench.ends[0], bench.faults.length];
+    };
+    t.deepEqual(await reasons(encodeReset(1, ResetCode.visitorLeft)), ['unread', 0]);
+    const lost = end === 'reset' ? ['error', 1] : ['peer-closed', 0];
+    t.deepEqual(await reasons(encodeFrame(FrameType.fin, 1)), lost);
+  });
+}
+
+test('a visit that was abandoned says nothing of a connection that breaks later', async (t) => {
+  const bench = new SessionBench('acceptor', 'client');
+  bench.socket.feed(encodeFrame(FrameType.open, 1, encodeOpen(INFO)));
+  bench.socket.feed(encodeReset(1, ResetCode.visitorLeft));
+  await until(() => bench.session.visit === undefined, 'the visit is over');
+  bench.socket.destroy();
+  await until(() => bench.session.closed, 'the session has closed');
+  t.deepEqual(bench.ends, ['peer-closed']);
+});
+
+test('a side that goes on for a megabyte with a visit that both have ended breaks the protocol', async (t) => {
+  const pair = await servingPair();
+  const { visit } = pair.open();
+  const there = await pair.theirs(1);
+  there.visit.reset(ResetCode.targetReset);
+  await until(() => visit.over, 'both have ended it');
+  const frame = encodeFrame(FrameType.data, 1, Buffer.alloc(200_000));
+  for (let sent = 0; sent < 6; sent += 1) pair.ends[1].write(frame);
+  await until(() => pair.server.closed, 'the session has closed');
+  t.is(pair.closes[0], 'protocol-error');
   t.regex(pair.faults[0] ?? '', /visit 1, which is over/);
 });
 
