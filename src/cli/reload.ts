@@ -1,8 +1,9 @@
 /** SIGHUP and `POST /reload`: what the settings are from is read again. What is wrong changes nothing. */
-import { isDeepStrictEqual } from 'node:util';
 import type { Command } from 'commander';
 import { ConfigError, reasonOf } from '../shared/errors.ts';
-import { type Flag, nameOf, valueOf } from './flag.ts';
+import { lastingFlags } from './command-flags.ts';
+import type { Side } from './config/config-file.ts';
+import { nameOf, valueOf } from './flag.ts';
 import type { Logger } from './logging.ts';
 import type { Changed } from './plan-diff.ts';
 
@@ -43,16 +44,23 @@ export function onDemand(reload: Reload): () => Promise<{ readonly reloaded: tru
   };
 }
 
+/** What of a command only a restart changes, as texts: to be compared, in this process or in another one. */
+export function lastingOf(side: Side, command: Command): string[] {
+  const { values, given } = lastingFlags(side);
+  return [
+    ...values.map((flag) => JSON.stringify(valueOf(flag, command)) ?? ''),
+    ...given.map((flag) => String(valueOf(flag, command) !== undefined)),
+  ];
+}
+
 /**
- * @param flags whose values stay
- * @param given whose values may be others, but neither come nor go
+ * @param before as {@link lastingOf} has said it
  * @throws ConfigError for a change that only a restart can make
  */
-export function checkLasting(flags: readonly Flag[], given: readonly Flag[], before: Command, after: Command): void {
-  const differs = (flag: Flag): boolean => !isDeepStrictEqual(valueOf(flag, before), valueOf(flag, after));
-  const comesOrGoes = (flag: Flag): boolean =>
-    (valueOf(flag, before) === undefined) !== (valueOf(flag, after) === undefined);
-  const flag = flags.find(differs) ?? given.find(comesOrGoes);
+export function checkLasting(side: Side, before: readonly string[], after: Command): void {
+  const at = lastingOf(side, after).findIndex((text, index) => text !== before[index]);
+  const { values, given } = lastingFlags(side);
+  const flag = [...values, ...given][at];
   if (flag === undefined) return;
   throw new ConfigError(`${nameOf(flag, after)}: cannot change while the command runs; restart it for that`);
 }

@@ -3,13 +3,12 @@ import { formatAddress } from '../shared/net/address.ts';
 import type { Admin } from './admin/admin.ts';
 import { keepFreedMemory } from './allocator.ts';
 import { clientWays } from './client-tunnels.ts';
-import { lastingFlags } from './command-flags.ts';
 import { ExitCode } from './exit-codes.ts';
 import { checkFree } from './free-address.ts';
 import { GivingUp } from './giving-up.ts';
 import { type Logger, makeLogger } from './logging.ts';
 import type { ClientPlan } from './plan.ts';
-import { checkLasting, onDemand, reloader } from './reload.ts';
+import { checkLasting, lastingOf, onDemand, reloader } from './reload.ts';
 import { RunningTunnels } from './running-tunnels.ts';
 import { untilStopped } from './signals.ts';
 import { serviceManager } from './systemd.ts';
@@ -30,7 +29,7 @@ export async function runClient(first: ClientPlan, again: () => Promise<ClientPl
   const service = serviceManager(log);
   const reload = reloader(async () => {
     const next = await again();
-    checkLasting(lastingFlags('client'), [], plan.command, next.command);
+    checkLasting('client', lastingOf('client', plan.command), next.command);
     const change = tunnels.prepare(next.tunnels);
     try {
       await checkFree(change.diff.entrances);

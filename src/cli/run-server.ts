@@ -3,7 +3,6 @@ import { ServerListener } from '../server/server-listener.ts';
 import { formatAddress } from '../shared/net/address.ts';
 import type { Admin } from './admin/admin.ts';
 import { keepFreedMemory } from './allocator.ts';
-import { lastingFlags, REREAD } from './command-flags.ts';
 import { ExitCode } from './exit-codes.ts';
 import { checkFree } from './free-address.ts';
 import { makeLogger } from './logging.ts';
@@ -12,7 +11,7 @@ import type { ServerPlan } from './plan.ts';
 import { logListener } from './pool-log.ts';
 import { PublicAddresses } from './public-addresses.ts';
 import { checkNames, observePublished } from './published.ts';
-import { checkLasting, onDemand, reloader } from './reload.ts';
+import { checkLasting, lastingOf, onDemand, reloader } from './reload.ts';
 import { RunningTunnels } from './running-tunnels.ts';
 import { checkListener, renewListener, serverWays } from './server-tunnels.ts';
 import { untilStopped } from './signals.ts';
@@ -39,7 +38,7 @@ export async function runServer(first: ServerPlan, again: () => Promise<ServerPl
   const service = serviceManager(log);
   const reload = reloader(async () => {
     const next = await again();
-    checkLasting(lastingFlags('server'), REREAD, plan.command, next.command);
+    checkLasting('server', lastingOf('server', plan.command), next.command);
     checkListener(next);
     const change = tunnels.prepare(next.tunnels);
     try {

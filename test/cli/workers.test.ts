@@ -1,8 +1,9 @@
-import { connect, createServer } from 'node:net';
 import { once } from 'node:events';
+import { writeFile } from 'node:fs/promises';
+import { connect, createServer } from 'node:net';
 import { platform } from 'node:process';
-import test from 'ava';
-import { childrenOf } from '../helpers/child.ts';
+import test, { type ExecutionContext } from 'ava';
+import { type Child, childrenOf } from '../helpers/child.ts';
 import { runCli, startCli, textFile } from '../helpers/cli.ts';
 import { askSoon, clientArgs, ports, serverArgs } from '../helpers/cli-pair.ts';
 import { until } from '../helpers/events.ts';
@@ -74,4 +75,69 @@ test('a server that cannot listen says so and ends, with all of its processes', 
   t.is(ended.code, 1, ended.stderr);
   t.regex(ended.stderr, /cannot listen on/);
   taken.close();
+});
+
+/** A server of two processes with the tunnels of a file, each by its name and its port. */
+async function startFile(t: ExecutionContext, tunnels: Readonly<Record<string, number>>, listen: number) {
+  const lines = Object.entries(tunnels).map(([name, port]) => `    ${name}: { public: "127.0.0.1:${port}" }\n`);
+  const text = `server:\n  listen: 127.0.0.1:${listen}\n  token: ${SECRET}\n  workers: 2\n  tunnels:\n${lines.join('')}`;
+  const file = await textFile(t, text);
+  const server = startCli(['server', '-c', file]);
+  await server.printed(/"listening"/);
+  return { server, file, text };
+}
+
+const count = ({ output }: Child, pattern: RegExp): number => [...output.matchAll(new RegExp(pattern, 'g'))].length;
+
+test('tunnels of several processes may have any name', async (t) => {
+  await using target = await startTarget(echo);
+  const [at, more] = [await ports(), await ports()];
+  const tunnels = { constructor: at.visitors, ['__proto__']: more.visitors };
+  const { server } = await startFile(t, tunnels, at.listen);
+  await using _server = server;
+  const file = await textFile(t, SECRET);
+  for (const [name, port] of Object.entries(tunnels)) {
+    await using _client = startCli(clientArgs(at, target.port, file, '--tunnel', name));
+    t.is(await askSoon(port, name), name, server.output);
+  }
+  t.is(server.process.exitCode, null, server.output);
+});
+
+onLinux('a reload of several processes is done also while one of them is being started', async (t) => {
+  const at = await ports();
+  const { server } = await startFile(t, { web: at.visitors }, at.listen);
+  await using _server = server;
+  process.kill(childrenOf(server)[0] as number, 'SIGKILL');
+  await server.printed(/a worker has ended/);
+  await until(() => childrenOf(server).length === 2, 'the worker is there, and hears nothing yet');
+  // More often than Node lets anyone listen to one thing without a warning.
+  for (let reload = 1; reload <= 12; reload += 1) {
+    server.kill('SIGHUP');
+    await until(() => count(server, /"reloaded: files are read again"/) === reload, `reload ${reload} is done`);
+  }
+  t.notRegex(server.output, /MaxListeners|"level":60/);
+});
+
+onLinux('a worker that is started again takes no file that the others could not take', async (t) => {
+  await using target = await startTarget(echo);
+  const at = await ports();
+  const { server, file, text } = await startFile(t, { web: at.visitors }, at.listen);
+  await using _server = server;
+  await using client = startCli(clientArgs(at, target.port, await textFile(t, SECRET), '--tunnel', 'web'));
+  await client.printed(/"warm"/);
+  const bad = [
+    [text.replace('workers: 2', 'workers: 1'), /server\.workers: cannot change while the command runs/],
+    ['server: [', /:1: /],
+  ] as const;
+  for (const [wrong, says] of bad) {
+    const [ends, joined] = [count(server, /a worker has ended/), count(server, /client joined/)];
+    await writeFile(file, wrong);
+    process.kill(childrenOf(server)[0] as number, 'SIGKILL');
+    // It tries again and again.
+    await until(() => count(server, /a worker has ended/) >= ends + 3, 'it says that it cannot be');
+    t.regex(server.output, says);
+    await writeFile(file, text);
+    await until(() => count(server, /client joined/) > joined, 'it is there again');
+    t.is(await askSoon(at.visitors, 'served'), 'served');
+  }
 });
