@@ -1,31 +1,45 @@
 /** SIGHUP and `POST /reload`: what the settings are from is read again. What is wrong changes nothing. */
 import type { Command } from 'commander';
 import { ConfigError, reasonOf } from '../shared/errors.ts';
+import type { ReloadHook } from './admin/admin-server.ts';
 import { lastingFlags } from './command-flags.ts';
 import type { Side } from './config/config-file.ts';
 import { nameOf, valueOf } from './flag.ts';
 import type { Logger } from './logging.ts';
-import type { Changed } from './plan-diff.ts';
+import type { Outcome } from './running-tunnels.ts';
+
+/** How a reload went wrong. */
+export interface Trouble {
+  readonly problem: string;
+  /** Whether some of it holds nevertheless. */
+  readonly partly: boolean;
+}
 
 /** Reads the settings and applies them, one time after the other; says how it went, and resolves with what was wrong. */
-export type Reload = () => Promise<string | undefined>;
+export type Reload = () => Promise<Trouble | undefined>;
 
 /**
- * @param apply reads and changes everything, or throws and has changed nothing; returns what to say of the tunnels
+ * @param apply reads and changes everything, or throws and has changed nothing; returns what to say of it
  * @param level of the line that says that it went well
  */
-export function reloader(apply: () => Promise<Changed>, log: Logger, level: 'info' | 'debug' = 'info'): Reload {
+export function reloader(apply: () => Promise<Outcome>, log: Logger, level: 'info' | 'debug' = 'info'): Reload {
   let last: Promise<unknown> = Promise.resolve();
-  const reload = async (): Promise<string | undefined> => {
+  const reload = async (): Promise<Trouble | undefined> => {
     try {
-      const { added, changed, removed } = await apply();
+      const { added, changed, removed, failed } = await apply();
       const changes = Object.entries({ added, changed, removed }).filter(([, names]) => names.length > 0);
-      log[level](Object.fromEntries(changes), 'reloaded: files are read again');
-      return undefined;
+      const fields = Object.fromEntries(changes);
+      if (failed.length === 0) {
+        log[level](fields, 'reloaded: files are read again');
+        return undefined;
+      }
+      const problem = `not all of it could be done: ${failed.join('; ')}`;
+      log.error(fields, `reload: ${problem}; mend that, and reload again`);
+      return { problem, partly: true };
     } catch (error) {
       const problem = reasonOf(error);
       log.error(`reload: nothing has changed: ${problem}`);
-      return problem;
+      return { problem, partly: false };
     }
   };
   return () => {
@@ -35,12 +49,12 @@ export function reloader(apply: () => Promise<Changed>, log: Logger, level: 'inf
   };
 }
 
-/** The same for whoever asks by other means than a signal. @throws ConfigError saying what was wrong */
-export function onDemand(reload: Reload): () => Promise<{ readonly reloaded: true }> {
+/** The same for whoever asks by other means than a signal. */
+export function onDemand(reload: Reload): ReloadHook {
   return async () => {
-    const problem = await reload();
-    if (problem !== undefined) throw new ConfigError(problem);
-    return { reloaded: true };
+    const trouble = await reload();
+    if (trouble === undefined) return { status: 200, answer: { reloaded: true } };
+    return { status: trouble.partly ? 500 : 422, answer: { error: trouble.problem } };
   };
 }
 

@@ -8,6 +8,7 @@ import { checkFree } from './free-address.ts';
 import { GivingUp } from './giving-up.ts';
 import { type Logger, makeLogger } from './logging.ts';
 import type { ClientPlan } from './plan.ts';
+import { tryable } from './plan-diff.ts';
 import { checkLasting, lastingOf, onDemand, reloader } from './reload.ts';
 import { RunningTunnels } from './running-tunnels.ts';
 import { untilStopped } from './signals.ts';
@@ -32,7 +33,7 @@ export async function runClient(first: ClientPlan, again: () => Promise<ClientPl
     checkLasting('client', lastingOf('client', plan.command), next.command);
     const change = tunnels.prepare(next.tunnels);
     try {
-      await checkFree(change.diff.entrances);
+      await checkFree(tryable(change.diff));
     } catch (error) {
       tunnels.discard(change);
       throw error;
@@ -54,7 +55,7 @@ export async function runClient(first: ClientPlan, again: () => Promise<ClientPl
   });
   try {
     await admin?.start(log);
-    await tunnels.commit(tunnels.prepare(plan.tunnels), 0);
+    await tunnels.start(plan.tunnels);
   } catch (error) {
     tunnels.destroy();
     throw error;

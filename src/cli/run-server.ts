@@ -8,6 +8,7 @@ import { checkFree } from './free-address.ts';
 import { makeLogger } from './logging.ts';
 import { explained, inWordsOf } from './option-errors.ts';
 import type { ServerPlan } from './plan.ts';
+import { tryable } from './plan-diff.ts';
 import { logListener } from './pool-log.ts';
 import { PublicAddresses } from './public-addresses.ts';
 import { checkNames, observePublished } from './published.ts';
@@ -43,7 +44,7 @@ export async function runServer(first: ServerPlan, again: () => Promise<ServerPl
     const change = tunnels.prepare(next.tunnels);
     try {
       checkNames(change.diff.added, published, next.tunnels);
-      await checkFree(change.diff.entrances);
+      await checkFree(tryable(change.diff));
       await renewListener(listener, next.settings, next.command);
     } catch (error) {
       tunnels.discard(change);
@@ -68,7 +69,7 @@ export async function runServer(first: ServerPlan, again: () => Promise<ServerPl
   });
   try {
     await admin?.start(log);
-    await tunnels.commit(tunnels.prepare(plan.tunnels), 0);
+    await tunnels.start(plan.tunnels);
     await listener.start();
   } catch (error) {
     tunnels.destroy();

@@ -1,8 +1,8 @@
 /** Many tunnels of one file: served together, and changed one by one while the others go on. */
 import { once } from 'node:events';
 import { readFile, writeFile } from 'node:fs/promises';
-import { createServer, get } from 'node:http';
-import { type AddressInfo, connect } from 'node:net';
+import { createServer as createHttp, get } from 'node:http';
+import { type AddressInfo, connect, createServer } from 'node:net';
 import test, { type ExecutionContext } from 'ava';
 import { startCli, textFile, runCli } from '../helpers/cli.ts';
 import { askSoon } from '../helpers/cli-pair.ts';
@@ -220,6 +220,86 @@ for (const workers of [1, 2]) {
   });
 }
 
+test.serial(
+  'a tunnel moves to another address of its port, and what the system refuses then is said and mended',
+  async (t) => {
+    const at = await freePorts('listen', 'web', 'more', 'admin');
+    const text = (host: string, more = ''): string => `server:
+  listen: 127.0.0.1:${at.listen}
+  token: ${TOKEN}
+  admin: ${at.admin}
+  tunnels:
+    web: { public: "${host}:${at.web}" }
+${more}`;
+    const more = `    more: { public: "127.0.0.1:${at.more}" }\n`;
+    const { file, child: server } = await startFile(t, 'server', text('127.0.0.1'));
+    await using _server = server;
+    await server.printed(/"listening"/);
+    t.regex(await reload(server, file, text('0.0.0.0')), /"changed":\["web"\],"msg":"reloaded/);
+    t.regex(await reload(server, file, text('127.0.0.1')), /"changed":\["web"\],"msg":"reloaded/);
+    // Somebody else has the port at one of the addresses.
+    const busy = createServer().listen(at.web, '127.0.0.2');
+    t.teardown(() => busy.close());
+    await once(busy, 'listening');
+    const said = await reload(server, file, text('0.0.0.0', more));
+    t.regex(
+      said,
+      /"added":\["more"\],"msg":"reload: not all of it could be done: tunnel web: cannot listen on 0\.0\.0\.0/,
+    );
+    const again = await fetch(`http://127.0.0.1:${at.admin}/reload`, { method: 'POST' });
+    // It is a new one by now, and a change can be tried beforehand.
+    t.is(again.status, 422);
+    t.regex(await reload(server, file, text('127.0.0.1', more)), /"added":\["web"\],"msg":"reloaded/);
+    await writeFile(file, text('0.0.0.0', more));
+    const partly = await fetch(`http://127.0.0.1:${at.admin}/reload`, { method: 'POST' });
+    t.is(partly.status, 500);
+    t.regex(((await partly.json()) as { error: string }).error, /^not all of it could be done: tunnel web: /);
+  },
+);
+
+test.serial('new tunnels that are in each other’s way change nothing', async (t) => {
+  const at = await freePorts('listen', 'web', 'more');
+  const good = `server:
+  listen: 127.0.0.1:${at.listen}
+  token: ${TOKEN}
+  tunnels:
+    web: { public: "127.0.0.1:${at.web}" }
+`;
+  const { file, child: server } = await startFile(t, 'server', good);
+  await using _server = server;
+  await server.printed(/"listening"/);
+  const two = `    one: { public: "0.0.0.0:${at.more}" }\n    two: { public: "127.0.0.1:${at.more}" }\n`;
+  t.regex(
+    await reload(server, file, good + two),
+    /nothing has changed: cannot listen on 127\.0\.0\.1:\d+: .*EADDRINUSE/,
+  );
+  t.is(await refusal(at.more), 'ECONNREFUSED');
+});
+
+const TWICE: readonly [what: string, text: string, says: string][] = [
+  [
+    'datagrams',
+    'server:\n  listen: 127.0.0.1:0\n  protocol: udp\n  tunnels:\n' +
+      '    one: { public: "127.0.0.1:53" }\n    two: { public: "127.0.0.1:53" }\n',
+    ':6 server.tunnels.two.public: 127.0.0.1:53 is the address of the tunnel one; choose another',
+  ],
+  [
+    'visitors of a client',
+    'client:\n  server: 127.0.0.1:1\n  flow: forward\n  tunnels:\n' +
+      '    one: { local: 3000 }\n    udp: { protocol: udp, local: 3000 }\n    two: { local: "127.0.0.1:3000" }\n',
+    ':7 client.tunnels.two.local: 127.0.0.1:3000 is the address of the tunnel one; choose another',
+  ],
+];
+
+for (const [what, text, says] of TWICE) {
+  test(`exit 2 for two tunnels that take ${what} at one address`, async (t) => {
+    const file = await textFile(t, text);
+    const { code, stderr } = await runCli(['check', file]);
+    t.is(code, 2);
+    t.is(stderr, `poold: ${file}${says}\n`);
+  });
+}
+
 test.serial('case 21: a misspelt key ends the command with its line, and starts nothing', async (t) => {
   const file = await textFile(t, 'client:\n  server: 127.0.0.1:1\n  tokn: x\n  tunnels:\n    web: { target: 3000 }\n');
   for (const args of [
@@ -392,7 +472,7 @@ for (const workers of [1, 2]) {
     async (t) => {
       const sites = await Promise.all(
         ['one', 'two', 'three'].map(async (name) => {
-          const site = createServer((_request, response) => response.end(name)).listen(0, '127.0.0.1');
+          const site = createHttp((_request, response) => response.end(name)).listen(0, '127.0.0.1');
           t.teardown(() => site.close().closeAllConnections());
           await once(site, 'listening');
           return (site.address() as AddressInfo).port;

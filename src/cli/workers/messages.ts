@@ -80,7 +80,7 @@ interface Noted {
 /** A worker to the first process: it has read its files again. */
 interface Reloaded {
   readonly type: 'reloaded';
-  /** What was wrong, when nothing has changed. */
+  /** What was wrong. */
   readonly problem: string | undefined;
 }
 

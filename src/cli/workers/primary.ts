@@ -2,7 +2,7 @@
 import cluster, { type Worker } from 'node:cluster';
 import { randomBytes } from 'node:crypto';
 import { systemClock, type Timer } from '../../shared/clock.ts';
-import { ConfigError, reasonOf } from '../../shared/errors.ts';
+import { reasonOf } from '../../shared/errors.ts';
 import { Backoff } from '../../shared/resilience/backoff.ts';
 import { serverMaterial } from '../../shared/tls/material.ts';
 import type { AdminSettings } from '../admin-flags.ts';
@@ -68,10 +68,10 @@ export async function runPrimary(
     await rehearseServer(next);
     const diff = diffPlans(current.tunnels, next.tunnels, SERVER_TRAITS);
     await checkFree(diff.entrances);
-    await primary.reload();
     for (const warning of next.warnings) log.warn(warning);
+    // From now on, whatever a worker makes of it.
     current = next;
-    return diff;
+    return { ...diff, failed: await primary.reload() };
   }, log);
   const stopped = untilStopped({
     stop: (signal) => primary.stop(signal),
@@ -149,17 +149,17 @@ class Primary {
     this.#service.close();
   }
 
-  /** Has all workers read their files again. @throws ConfigError saying what was wrong where one could not use them */
-  async reload(): Promise<void> {
-    const asked = this.#places.map(async ({ worker, hears, reloads }) => {
+  /** Has all workers read their files again. Returns what was wrong where one could not do all that they say. */
+  async reload(): Promise<string[]> {
+    const asked = this.#places.map(async ({ index, worker, hears, reloads }) => {
       // It is going to read them when it starts.
-      if (worker === undefined || !hears) return undefined;
+      if (worker === undefined || !hears) return [];
       const problem = new Promise<string | undefined>((resolve) => reloads.push(resolve));
       send(worker, { type: 'reload' });
-      return problem;
+      const said = await problem;
+      return said === undefined ? [] : [`worker ${index}: ${said}`];
     });
-    const problem = (await Promise.all(asked)).find((one) => one !== undefined);
-    if (problem !== undefined) throw new ConfigError(problem);
+    return (await Promise.all(asked)).flat();
   }
 
   #fork(place: Place): void {

@@ -101,7 +101,7 @@ async function serve(
     log,
     'debug',
   );
-  link.canReload(async () => link.tell({ type: 'reloaded', problem: await reload() }));
+  link.canReload(async () => link.tell({ type: 'reloaded', problem: (await reload())?.problem }));
   const passed = new PassListener(secret, systemClock, (socket, visitor) => {
     const server = tunnels.tunnels.get(visitor.tunnel);
     if (server?.pool.ready === true) server.welcome(socket, visitor);
@@ -110,7 +110,7 @@ async function serve(
   let look: NodeJS.Timeout | undefined;
   try {
     const passPort = await passed.start();
-    await tunnels.commit(tunnels.prepare(plan.tunnels), 0);
+    await tunnels.start(plan.tunnels);
     await listener.start();
     const { address, fingerprint } = listener;
     if (address !== undefined) {
