@@ -21,9 +21,15 @@ export type Reload = () => Promise<Trouble | undefined>;
 /**
  * @param apply reads and changes everything, or throws and has changed nothing; returns what to say of it
  * @param level of the line that says that it went well
+ * @param started until then a reload waits: what is being started cannot be compared yet
  */
-export function reloader(apply: () => Promise<Outcome>, log: Logger, level: 'info' | 'debug' = 'info'): Reload {
-  let last: Promise<unknown> = Promise.resolve();
+export function reloader(
+  apply: () => Promise<Outcome>,
+  log: Logger,
+  { level = 'info', started }: { readonly level?: 'info' | 'debug'; readonly started?: Promise<unknown> } = {},
+): Reload {
+  // One that could not start is about to end.
+  let last: Promise<unknown> = Promise.resolve(started).catch(() => {});
   const reload = async (): Promise<Trouble | undefined> => {
     try {
       const { added, changed, removed, failed } = await apply();

@@ -37,24 +37,34 @@ export async function runServer(first: ServerPlan, again: () => Promise<ServerPl
   const logOf = (tunnel: string) => (first.fromFile ? log.child({ tunnel }) : log);
   const tunnels = new RunningTunnels(serverWays({ listener, addresses: new PublicAddresses(log), logOf, admin }), log);
   const service = serviceManager(log);
-  const reload = reloader(async () => {
-    const next = await again();
-    checkLasting('server', lastingOf('server', plan.command), next.command);
-    checkListener(next);
-    const change = tunnels.prepare(next.tunnels);
-    try {
-      checkNames(change.diff.added, published, next.tunnels);
-      await checkFree(tryable(change.diff));
-      await renewListener(listener, next.settings, next.command);
-    } catch (error) {
-      tunnels.discard(change);
-      throw error;
-    }
-    for (const warning of next.warnings) log.warn(warning);
-    plan = next;
-    published?.setVisitorRules(next.settings.publish?.tunnel?.visitors ?? {});
-    return tunnels.commit(change, next.settings.gracePeriodMs);
-  }, log);
+  // What it may meanwhile hear is set up below, in the same turn.
+  const started = (async () => {
+    await admin?.start(log);
+    await tunnels.start(plan.tunnels);
+    await listener.start();
+  })();
+  const reload = reloader(
+    async () => {
+      const next = await again();
+      checkLasting('server', lastingOf('server', plan.command), next.command);
+      checkListener(next);
+      const change = tunnels.prepare(next.tunnels);
+      try {
+        checkNames(change.diff.added, published, next.tunnels);
+        await checkFree(tryable(change.diff));
+        await renewListener(listener, next.settings, next.command);
+      } catch (error) {
+        tunnels.discard(change);
+        throw error;
+      }
+      for (const warning of next.warnings) log.warn(warning);
+      plan = next;
+      published?.setVisitorRules(next.settings.publish?.tunnel?.visitors ?? {});
+      return tunnels.commit(change, next.settings.gracePeriodMs);
+    },
+    log,
+    { started },
+  );
   if (admin !== undefined) admin.reload = onDemand(reload);
   // Heard from the first moment on: a service manager may change its mind during the start.
   const stopped = untilStopped({
@@ -68,9 +78,7 @@ export async function runServer(first: ServerPlan, again: () => Promise<ServerPl
     reload: () => void reload(),
   });
   try {
-    await admin?.start(log);
-    await tunnels.start(plan.tunnels);
-    await listener.start();
+    await started;
   } catch (error) {
     tunnels.destroy();
     void listener.close();

@@ -52,7 +52,7 @@ export function readTree(
   const lines = new LineCounter();
   const document = parseDocument(yaml, { lineCounter: lines, prettyErrors: false, stringKeys: true });
   for (const { message, pos } of document.errors) {
-    problems.push({ line: lines.linePos(pos[0]).line, path: '', text: message });
+    problems.push({ line: lines.linePos(pos[0]).line, path: '', text: withoutSource(message) });
   }
   if (document.errors.length > 0 || document.contents === null) return undefined;
   let values = 0;
@@ -99,6 +99,11 @@ export function readTree(
   const tree = read(document.contents, '', 1, 0);
   if (values > MAX_VALUES) problems.push({ line: 1, path: '', text: `has more than ${MAX_VALUES} values` });
   return tree;
+}
+
+/** What the parser says, without what it shows of the file: behind a colon, or of an escape. That may be a secret. */
+function withoutSource(message: string): string {
+  return message.replace(/(?:: | \\).*/s, '');
 }
 
 /** `${NAME}` by its value. */

@@ -71,7 +71,9 @@ export async function runPrimary(
     for (const warning of next.warnings) log.warn(warning);
     // From now on, whatever a worker makes of it.
     current = next;
-    return { ...diff, failed: await primary.reload() };
+    const failed = await primary.reload();
+    admin?.forget([...diff.changed, ...diff.removed]);
+    return { ...diff, failed };
   }, log);
   const stopped = untilStopped({
     stop: (signal) => primary.stop(signal),

@@ -99,9 +99,8 @@ async function serve(
       return tunnels.commit(change, next.settings.gracePeriodMs);
     },
     log,
-    'debug',
+    { level: 'debug' },
   );
-  link.canReload(async () => link.tell({ type: 'reloaded', problem: (await reload())?.problem }));
   const passed = new PassListener(secret, systemClock, (socket, visitor) => {
     const server = tunnels.tunnels.get(visitor.tunnel);
     if (server?.pool.ready === true) server.welcome(socket, visitor);
@@ -118,6 +117,7 @@ async function serve(
       link.tell({ type: 'listening', listen: formatAddress(address), public: visitors, fingerprint, passPort });
       look = setInterval(idleTeller(tunnels, link), LOOK_MS);
     }
+    link.canReload(async () => link.tell({ type: 'reloaded', problem: (await reload())?.problem }));
     await link.stopped;
     clearInterval(look);
     link.tell({ type: 'idle', tunnels: [] });
@@ -125,6 +125,10 @@ async function serve(
     const farewell = new Promise((resolve) => systemClock.setTimeout(() => resolve(passed.close()), FAREWELL_MS));
     await Promise.all([listener.close(), tunnels.close(gracePeriodMs), passing.close(gracePeriodMs), farewell]);
     return ExitCode.clean;
+  } catch (error) {
+    tunnels.destroy();
+    void listener.close();
+    throw error;
   } finally {
     clearInterval(look);
     passed.close();
