@@ -67,6 +67,11 @@ export class RunningTunnels<P, T extends Tunnel> {
     return new Map([...this.#running].map(([name, { tunnel }]) => [name, tunnel]));
   }
 
+  /** The one of that name that runs. */
+  get(name: string): T | undefined {
+    return this.#running.get(name)?.tunnel;
+  }
+
   /** The numbers of datagrams of those that carry them: of the only tunnel, or by name; undefined for none. */
   get datagrams(): DatagramStats | Readonly<Record<string, DatagramStats>> | undefined {
     const all = [...this.#running].flatMap(([name, { tunnel }]) => {

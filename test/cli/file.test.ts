@@ -376,6 +376,18 @@ for (const [what, tokens, says] of WRONG_TOKENS) {
   });
 }
 
+for (const side of ['server', 'client'] as const) {
+  test(`exit 2 for an admin address of a ${side} that others could reach unasked`, async (t) => {
+    const own = { server: 'listen: 127.0.0.1:0', client: 'server: 127.0.0.1:1' }[side];
+    const tunnel = { server: 'public: "127.0.0.1:0"', client: 'target: 3000' }[side];
+    const text = `${side}:\n  ${own}\n  admin: 0.0.0.0:9090\n  tunnels:\n    web: { ${tunnel} }\n`;
+    const file = await textFile(t, text);
+    const { code, stderr } = await runCli(['check', file]);
+    t.is(code, 2);
+    t.regex(stderr, /:3 (?:server|client)\.admin: others reach 0\.0\.0\.0:9090; add/);
+  });
+}
+
 test('what holds is printed with where it is from: flag, environment, file, default', async (t) => {
   const file = await textFile(
     t,

@@ -64,7 +64,7 @@ async function serve(
     ports: (tunnel) => link.ports.get(tunnel) ?? [],
     // One that has gone meanwhile serves nobody.
     keep: (socket, visitor) => {
-      const server = tunnels.tunnels.get(visitor.tunnel);
+      const server = tunnels.get(visitor.tunnel);
       if (server === undefined) socket.resetAndDestroy();
       else server.welcome(socket, visitor);
     },
@@ -102,7 +102,7 @@ async function serve(
     { level: 'debug' },
   );
   const passed = new PassListener(secret, systemClock, (socket, visitor) => {
-    const server = tunnels.tunnels.get(visitor.tunnel);
+    const server = tunnels.get(visitor.tunnel);
     if (server?.pool.ready === true) server.welcome(socket, visitor);
     return server?.pool.ready === true;
   });
