@@ -8,6 +8,8 @@ import { nameOf, valueOf } from './flag.ts';
 import type { Logger } from './logging.ts';
 import type { Outcome } from './running-tunnels.ts';
 
+const PARTLY = 'not all of it could be done';
+
 /** How a reload went wrong. */
 export interface Trouble {
   readonly problem: string;
@@ -39,8 +41,8 @@ export function reloader(
         log[level](fields, 'reloaded: files are read again');
         return undefined;
       }
-      const problem = `not all of it could be done: ${failed.join('; ')}`;
-      log.error(fields, `reload: ${problem}; mend that, and reload again`);
+      const problem = failed.join('; ');
+      log.error(fields, `reload: ${PARTLY}: ${problem}; mend that, and reload again`);
       return { problem, partly: true };
     } catch (error) {
       const problem = reasonOf(error);
@@ -60,7 +62,10 @@ export function onDemand(reload: Reload): ReloadHook {
   return async () => {
     const trouble = await reload();
     if (trouble === undefined) return { status: 200, answer: { reloaded: true } };
-    return { status: trouble.partly ? 500 : 422, answer: { error: trouble.problem } };
+    const { problem, partly } = trouble;
+    return partly
+      ? { status: 500, answer: { error: `${PARTLY}: ${problem}` } }
+      : { status: 422, answer: { error: problem } };
   };
 }
 

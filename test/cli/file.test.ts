@@ -416,6 +416,14 @@ test('what holds is printed with where it is from: flag, environment, file, defa
   t.notRegex(stdout, new RegExp(TOKEN));
 });
 
+test('a list of tokens is printed as given, and not shown', async (t) => {
+  const tunnels = '  tunnels:\n    web: { public: "127.0.0.1:0" }\n';
+  const file = await textFile(t, `server:\n  listen: 127.0.0.1:0\n  tokens: [{ token: ${TOKEN} }]\n${tunnels}`);
+  const { stdout } = await runCli(['check', file, '--print']);
+  t.regex(stdout, /^ {2}tokens: \(not shown\) +# \S+:3 server\.tokens$/m);
+  t.notRegex(stdout, new RegExp(TOKEN));
+});
+
 test.serial('a server that has no tunnels of its own opens ports for the tunnels of a client’s file', async (t) => {
   await using target = await startTarget(echo);
   const at = await freePorts('listen', 'web', 'admin');

@@ -99,6 +99,16 @@ for (const [what, yaml, line] of BROKEN) {
   });
 }
 
+test('what is begun as a variable must be one, and is not shown', (t) => {
+  const { problems } = read('a: ${SECRET\nb: "${}"\nc: "${SECRET:-x}"\nd: "$${SECRET"\n', { SECRET: 'x' });
+  const text = 'wants a name in ${NAME}, and nothing else; $${ is a plain ${';
+  t.deepEqual(problems, [
+    { line: 1, path: 'a', text },
+    { line: 2, path: 'b', text },
+    { line: 3, path: 'c', text },
+  ]);
+});
+
 const SHOWN = [
   '|secret',
   '>secret',
