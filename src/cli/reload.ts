@@ -50,10 +50,15 @@ export function reloader(
       return { problem, partly: false };
     }
   };
+  let next: ReturnType<Reload> | undefined;
   return () => {
-    const reloaded = last.then(reload);
-    last = reloaded;
-    return reloaded;
+    // One that has not begun yet reads what there is then, also for whoever asks meanwhile.
+    next ??= last.then(() => {
+      next = undefined;
+      return reload();
+    });
+    last = next;
+    return next;
   };
 }
 

@@ -1,5 +1,5 @@
 /** The tunnels of a process: started together, and later changed one by one while the others go on. */
-import { reasonOf } from '../shared/errors.ts';
+import { ConfigError, reasonOf } from '../shared/errors.ts';
 import type { DatagramStats } from '../shared/tunnel/datagram-stats.ts';
 import type { Tunnel } from '../shared/tunnel/tunnel.ts';
 import type { Logger } from './logging.ts';
@@ -41,8 +41,6 @@ export interface Outcome extends Changed {
   /** What could not be done, each in words; the rest of the change holds. */
   readonly failed: readonly string[];
 }
-
-const NOTHING: Outcome = { added: [], changed: [], removed: [], failed: [] };
 
 interface Failure {
   readonly name: string;
@@ -124,11 +122,13 @@ export class RunningTunnels<P, T extends Tunnel> {
    * Makes a change. Tunnels that go or are replaced take no visitors from now on, and leave when their visits end, or
    * after `graceMs` (with visitors' datagrams at once); those that stay notice nothing. One that cannot start is not there,
    * and is new for the next change.
+   *
+   * @throws ConfigError once they are to end; then nothing has changed
    */
   async commit(change: Change<P, T>, graceMs: number): Promise<Outcome> {
     if (this.#closed) {
       this.discard(change);
-      return NOTHING;
+      throw new ConfigError('the command is ending');
     }
     const failures = await this.#change(change, graceMs);
     const done = (names: readonly string[]): string[] =>
