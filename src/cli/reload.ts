@@ -11,7 +11,7 @@ import type { Outcome } from './running-tunnels.ts';
 const PARTLY = 'not all of it could be done';
 
 /** How a reload went wrong. */
-export interface Trouble {
+interface Trouble {
   readonly problem: string;
   /** Whether some of it holds nevertheless. */
   readonly partly: boolean;

@@ -35,9 +35,12 @@ test('several processes serve the same visitors, also one that has no connection
   t.false(server.output.includes(SECRET));
 });
 
-const onLinux = platform === 'linux' ? test : test.skip;
+const onLinux = {
+  serial: platform === 'linux' ? test.serial : test.serial.skip,
+  any: platform === 'linux' ? test : test.skip,
+};
 
-onLinux('a worker that ends is started again, shows the same certificate, and takes visitors', async (t) => {
+onLinux.any('a worker that ends is started again, shows the same certificate, and takes visitors', async (t) => {
   const file = await textFile(t, SECRET);
   await using target = await startTarget(echo);
   const at = await ports();
@@ -56,7 +59,7 @@ onLinux('a worker that ends is started again, shows the same certificate, and ta
   t.notRegex(client.output, /FINGERPRINT/);
 });
 
-onLinux('a server ends in order also while a worker is just being started again', async (t) => {
+onLinux.any('a server ends in order also while a worker is just being started again', async (t) => {
   const file = await textFile(t, SECRET);
   await using server = startCli(serverArgs(await ports(), file, '--workers', '2'));
   await server.printed(/"workers":2/);
@@ -70,13 +73,13 @@ onLinux('a server ends in order also while a worker is just being started again'
 test('a server that cannot listen says so and ends, with all of its processes', async (t) => {
   const file = await textFile(t, SECRET);
   const taken = createServer().listen(0, '127.0.0.1');
+  t.teardown(() => taken.close());
   await once(taken, 'listening');
   const { port } = taken.address() as { port: number };
   const { visitors } = await ports();
   const ended = await runCli(serverArgs({ listen: port, visitors }, file, '--workers', '2'));
   t.is(ended.code, 1, ended.stderr);
   t.regex(ended.stderr, /cannot listen on/);
-  taken.close();
 });
 
 /** A server of two processes with the tunnels of a file, each by its name and its port. */
@@ -94,7 +97,7 @@ const status = async (port: number): Promise<StatusReport> =>
 
 const count = ({ output }: Child, pattern: RegExp): number => [...output.matchAll(new RegExp(pattern, 'g'))].length;
 
-test('tunnels of several processes may have any name', async (t) => {
+test.serial('tunnels of several processes may have any name', async (t) => {
   await using target = await startTarget(echo);
   const [at, more] = [await ports(), await ports()];
   const tunnels = { constructor: at.visitors, ['__proto__']: more.visitors };
@@ -108,7 +111,7 @@ test('tunnels of several processes may have any name', async (t) => {
   t.is(server.process.exitCode, null, server.output);
 });
 
-onLinux('a reload of several processes is done also while one of them is being started', async (t) => {
+onLinux.serial('a reload of several processes is done also while one of them is being started', async (t) => {
   const at = await ports();
   const { server } = await startFile(t, { web: at.visitors }, at.listen);
   await using _server = server;
@@ -124,7 +127,7 @@ onLinux('a reload of several processes is done also while one of them is being s
   t.notRegex(server.output, /MaxListeners/);
 });
 
-onLinux('a worker that is started again takes no file that the others could not take', async (t) => {
+onLinux.serial('a worker that is started again takes no file that the others could not take', async (t) => {
   const [at, { listen: admin }] = [await ports(), await ports()];
   const { server, file, text } = await startFile(t, { web: at.visitors }, at.listen, admin);
   await using _server = server;
@@ -147,7 +150,7 @@ onLinux('a worker that is started again takes no file that the others could not 
   }
 });
 
-onLinux('a tunnel that a reload removes is not missed, whichever worker has counted for it', async (t) => {
+onLinux.serial('a tunnel that a reload removes is not missed, whichever worker has counted for it', async (t) => {
   const [at, more] = [await ports(), await ports()];
   const { server, file, text } = await startFile(t, { web: at.visitors, going: more.visitors }, at.listen, more.listen);
   await using _server = server;
