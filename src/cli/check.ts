@@ -1,5 +1,6 @@
 /** `poold check`: reads a configuration file as its command would, and says what is wrong with it, or what holds. */
 import type { Command } from 'commander';
+import { adminSettings } from './admin-flags.ts';
 import { levelsOf } from './command-flags.ts';
 import { readConfig, type Side } from './config/config-file.ts';
 import { clientPlan, serverPlan } from './plan.ts';
@@ -18,10 +19,12 @@ export async function checkFile(path: string, typed: (side: Side) => Command): P
   const command = typed(side);
   if (side === 'server') {
     const plan = await serverPlan(command);
+    adminSettings(plan.command);
     await rehearseServer(plan);
     return planText(side, plan);
   }
   const plan = await clientPlan(command);
+  adminSettings(plan.command);
   rehearseClient(plan);
   return planText(side, plan);
 }

@@ -82,12 +82,13 @@ const RENEWED: readonly Flag[] = [
   COMMON_FLAGS.gracePeriod,
 ];
 
-/** Those that a reload reads again where they are given. */
-export const REREAD: readonly Flag[] = [SERVER_TLS_FLAGS.cert, SERVER_TLS_FLAGS.key, SERVER_TLS_FLAGS.clientCa];
+/** Those that a reload reads again where they are given; they neither come nor go. */
+const REREAD: ReadonlySet<Flag> = new Set([SERVER_TLS_FLAGS.cert, SERVER_TLS_FLAGS.key, SERVER_TLS_FLAGS.clientCa]);
 
-/** The flags of a process that only a restart changes. */
-export function lastingFlags(side: Side): Flag[] {
-  return PROCESS[side].filter((flag) => ![...RENEWED, ...REREAD].includes(flag));
+/** The flags of a process that only a restart changes: their values, or whether they are given at all. */
+export function lastingFlags(side: Side): { readonly values: readonly Flag[]; readonly given: readonly Flag[] } {
+  const given = PROCESS[side].filter((flag) => REREAD.has(flag));
+  return { values: PROCESS[side].filter((flag) => ![...RENEWED, ...given].includes(flag)), given };
 }
 
 /** Where visitors come in or go out: each tunnel has its own. */

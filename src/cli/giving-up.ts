@@ -52,13 +52,21 @@ export class GivingUp {
     const watch = new Watch(servers, this.#patience, log, (code) => this.#judge(servers, code), this.#end);
     for (const { pool } of servers.entries) watch.add(pool);
     servers.on('serverAdded', ({ pool }) => watch.add(pool));
-    return () => void this.#tunnels.delete(servers);
+    return () => {
+      this.#tunnels.delete(servers);
+      // Not before another one has taken its place, in the same turn.
+      queueMicrotask(() => this.#judgeAll());
+    };
   }
 
   #judge(servers: Servers, code: ExitCode | undefined): void {
     // One that is left says no more.
     if (!this.#tunnels.has(servers)) return;
     this.#tunnels.set(servers, code);
+    this.#judgeAll();
+  }
+
+  #judgeAll(): void {
     const codes = [...this.#tunnels.values()];
     const [first] = codes;
     if (first !== undefined && !codes.includes(undefined)) this.#end(first);

@@ -14,6 +14,7 @@ import { type ClientPlan, clientPlan, type ServerPlan, serverPlan } from './plan
 import { addManCommand } from './man/man-command.ts';
 import { addStatusCommand } from './status/status-command.ts';
 import { packageVersion } from './version.ts';
+import { workerPlace } from './workers/worker-place.ts';
 
 const SERVER_EXAMPLES = `
 Examples:
@@ -78,13 +79,19 @@ export async function main(argv: readonly string[]): Promise<ExitCode> {
     .description('takes visitors, and hands them connections that clients keep ready')
     .addHelpText('after', SERVER_EXAMPLES)
     .action(async (_options, command: Command) => {
-      const plan = await serverPlan(command);
-      if (plan.secretTyped) process.title = 'poold server';
       const again = (): Promise<ServerPlan> => serverPlan(command);
+      const place = workerPlace();
+      if (place !== undefined) {
+        const { runWorker } = await import('./workers/worker.ts');
+        code = await runWorker(again, place);
+        return;
+      }
+      const plan = await again();
+      if (plan.secretTyped) process.title = 'poold server';
       const adminAt = adminSettings(plan.command);
       if (plan.settings.workers > 1) {
-        const { runWorkers } = await import('./workers/run-workers.ts');
-        code = await runWorkers(plan, again, adminAt);
+        const { runPrimary } = await import('./workers/primary.ts');
+        code = await runPrimary(plan, again, adminAt);
       } else {
         const { runServer } = await import('./run-server.ts');
         code = await withAdmin(adminAt, 'server', (admin) => runServer(plan, again, admin));

@@ -1,6 +1,6 @@
 /** What a new plan changes: a comparison of settings, without sockets. */
 import { isDeepStrictEqual } from 'node:util';
-import type { HostAddress } from '../shared/net/address.ts';
+import { formatAddress, type HostAddress } from '../shared/net/address.ts';
 import type { Planned } from './planned.ts';
 
 /** An address of visitors. */
@@ -30,6 +30,8 @@ export interface PlanDiff extends Changed {
   readonly kept: readonly string[];
   /** Where visitors are to come in, and no tunnel of the plan before takes any. */
   readonly entrances: readonly Entrance[];
+  /** Where tunnels that are changed or removed take visitors. */
+  readonly leaving: readonly Entrance[];
 }
 
 /** The tunnels of a plan, by name. */
@@ -42,17 +44,32 @@ export function diffPlans<P>(before: Tunnels<P>, after: Tunnels<P>, traits: Tunn
     const [old, next] = [before.get(name), after.get(name)];
     return old !== undefined && next !== undefined && isDeepStrictEqual(lasting(old.settings), lasting(next.settings));
   };
-  const entrances = (tunnels: Tunnels<P>): Entrance[] =>
-    [...tunnels.values()].flatMap(({ settings }) => entranceOf(settings) ?? []);
-  const taken = entrances(before);
+  const kept = new Set(names.filter(stays));
+  const changed = names.filter((name) => before.has(name) && !kept.has(name));
+  const removed = [...before.keys()].filter((name) => !after.has(name));
+  /** By what tells them apart, so that each is there once. */
+  const entrances = (tunnels: Tunnels<P>, of: Iterable<string>): Map<string, Entrance> =>
+    new Map(
+      [...of].flatMap((name) => {
+        const entrance = entranceOf((tunnels.get(name) as Planned<P>).settings);
+        return entrance === undefined ? [] : [[`${entrance.protocol} ${formatAddress(entrance.address)}`, entrance]];
+      }),
+    );
+  const taken = entrances(before, before.keys());
+  const wanted = [...entrances(after, names)].filter(([key]) => !taken.has(key));
   return {
     added: names.filter((name) => !before.has(name)),
-    changed: names.filter((name) => before.has(name) && !stays(name)),
-    removed: [...before.keys()].filter((name) => !after.has(name)),
-    kept: names.filter(stays),
+    changed,
+    removed,
+    kept: [...kept],
     // Port 0 is free by nature.
-    entrances: entrances(after).filter(
-      (entrance) => entrance.address.port !== 0 && !taken.some((other) => isDeepStrictEqual(other, entrance)),
-    ),
+    entrances: wanted.map(([, entrance]) => entrance).filter(({ address }) => address.port !== 0),
+    leaving: [...entrances(before, [...changed, ...removed]).values()],
   };
+}
+
+/** Those of a diff that can be tried beforehand: one cannot listen at another address of a port that is yet to be left. */
+export function tryable({ entrances, leaving }: PlanDiff): Entrance[] {
+  const ports = new Set(leaving.map(({ address, protocol }) => `${protocol} ${address.port}`));
+  return entrances.filter(({ address, protocol }) => !ports.has(`${protocol} ${address.port}`));
 }

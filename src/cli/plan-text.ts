@@ -6,7 +6,7 @@ import { BANDWIDTH_FLAGS } from './bandwidth-flags.ts';
 import { levelsOf } from './command-flags.ts';
 import type { Side } from './config/config-file.ts';
 import { type Flag, keyOf, nameOf, valueOf } from './flag.ts';
-import { CLIENT_POOL_FLAGS, duration, TOKEN } from './flags.ts';
+import { CLIENT_POOL_FLAGS, duration, TOKEN, TOKENS } from './flags.ts';
 import { strangersTo } from './flow.ts';
 import type { ClientPlan, ServerPlan } from './plan.ts';
 
@@ -22,7 +22,8 @@ export function planText(
   { command, tunnels }: Pick<ServerPlan | ClientPlan, 'command' | 'tunnels'>,
 ): string {
   const { process, shared, own } = levelsOf(side);
-  const lines = [`${side}:`, ...process.map((flag) => lineOf(flag, command, '  ')), '  tunnels:'];
+  const listed = valueOf(TOKENS, command) === undefined ? [] : [TOKENS];
+  const lines = [`${side}:`, ...[...process, ...listed].map((flag) => lineOf(flag, command, '  ')), '  tunnels:'];
   for (const [name, { command: its }] of tunnels) {
     const strangers = strangersTo(its);
     const flags = [...own, ...shared].filter((flag) => !strangers.has(flag));
@@ -40,7 +41,7 @@ function lineOf(flag: Flag, command: Command, indent: string): string {
 
 /** A proxy's URL may have a password. */
 function isSecret(flag: Flag): boolean {
-  return flag === TOKEN || flag === CLIENT_POOL_FLAGS.proxy;
+  return flag === TOKEN || flag === TOKENS || flag === CLIENT_POOL_FLAGS.proxy;
 }
 
 function valueText(flag: Flag, value: unknown): string {

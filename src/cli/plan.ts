@@ -2,11 +2,12 @@
 import type { Command } from 'commander';
 import { DEFAULT_TUNNEL, tunnelName } from '../client/client-pool-options.ts';
 import { ConfigError } from '../shared/errors.ts';
+import { formatAddress, type HostAddress } from '../shared/net/address.ts';
 import { levelsOf, nameFlag } from './command-flags.ts';
 import { readConfig, type Side } from './config/config-file.ts';
 import { type FileCommands, fileCommands } from './config/tunnel-commands.ts';
 import { type Flag, nameOf, valueOf } from './flag.ts';
-import { CONFIG, FLOW, TUNNEL_SERVER_FLAGS } from './flags.ts';
+import { CONFIG, FLOW, TUNNEL_CLIENT_FLAGS, TUNNEL_SERVER_FLAGS } from './flags.ts';
 import type { Planned } from './planned.ts';
 import { shareAddresses } from './public-addresses.ts';
 import { PUBLISH_FLAGS } from './publish-flags.ts';
@@ -21,6 +22,8 @@ import {
   type ServerTunnel,
   serverTunnel,
 } from './settings.ts';
+
+const { public: PUBLIC } = TUNNEL_SERVER_FLAGS;
 
 interface Plan<S, P> {
   readonly settings: S;
@@ -44,6 +47,8 @@ export async function serverPlan(command: Command): Promise<ServerPlan> {
   const settings = await serverSettings(process);
   const planned = new Map<string, Planned<ServerTunnel>>();
   for (const [name, one] of tunnels) planned.set(name, { settings: serverTunnel(one), command: one });
+  // Connections may be shared out by hosts, datagrams have none.
+  checkSingle(planned, PUBLIC, ({ tunnel }) => (tunnel.protocol === 'udp' ? tunnel.public : undefined));
   const { warnings } = settings;
   return {
     settings,
@@ -63,6 +68,11 @@ export async function clientPlan(command: Command): Promise<ClientPlan> {
     const settings = await clientTunnel(one);
     planned.set(tunnelName(settings.pool), { settings, command: one });
   }
+  for (const protocol of ['tcp', 'udp']) {
+    checkSingle(planned, TUNNEL_CLIENT_FLAGS.local, ({ tunnel }) =>
+      (tunnel.protocol ?? 'tcp') === protocol ? (tunnel.local as HostAddress | undefined) : undefined,
+    );
+  }
   const warnings = new Set([...planned.values()].flatMap(({ settings }) => settings.warnings));
   return {
     settings: clientSettings(process),
@@ -77,8 +87,27 @@ export async function clientPlan(command: Command): Promise<ClientPlan> {
 /** Whether a server has no tunnel of its own, and opens ports for its clients alone. */
 function isForOthers(command: Command, side: Side): boolean {
   const isSet = (flag: Flag): boolean => valueOf(flag, command) !== undefined;
-  const { public: visitors, target } = TUNNEL_SERVER_FLAGS;
-  return side === 'server' && isSet(PUBLISH_FLAGS.ports) && !isSet(visitors) && !isSet(target) && !isSet(FLOW);
+  const { target } = TUNNEL_SERVER_FLAGS;
+  return side === 'server' && isSet(PUBLISH_FLAGS.ports) && !isSet(PUBLIC) && !isSet(target) && !isSet(FLOW);
+}
+
+/** @throws ConfigError for the second tunnel at an address that only one can have */
+function checkSingle<P>(
+  tunnels: ReadonlyMap<string, Planned<P>>,
+  flag: Flag,
+  addressOf: (settings: P) => HostAddress | undefined,
+): void {
+  const owners = new Map<string, string>();
+  for (const [name, { settings, command }] of tunnels) {
+    const address = addressOf(settings);
+    if (address === undefined || address.port === 0) continue;
+    const text = formatAddress(address);
+    const owner = owners.get(text);
+    if (owner !== undefined) {
+      throw new ConfigError(`${nameOf(flag, command)}: ${text} is the address of the tunnel ${owner}; choose another`);
+    }
+    owners.set(text, name);
+  }
 }
 
 /** @throws ConfigError for what is read of visitors, where no address is that reads any */

@@ -23,7 +23,9 @@ function byAddress(tunnels: Planneds): Map<string, Planned<ServerTunnel>[]> {
     const { public: address, protocol } = planned.settings.tunnel;
     if (address === undefined || protocol === 'udp') continue;
     const key = address.port === 0 ? name : formatAddress(address);
-    groups.set(key, [...(groups.get(key) ?? []), planned]);
+    const group = groups.get(key);
+    if (group === undefined) groups.set(key, [planned]);
+    else group.push(planned);
   }
   return groups;
 }
@@ -53,13 +55,16 @@ export function shareAddresses(tunnels: Planneds): Map<string, Planned<ServerTun
 
 function checkGroup(group: readonly Planned<ServerTunnel>[]): void {
   const proxies = proxiesOf(group).toSorted().join();
-  for (const [at, { settings, command }] of group.entries()) {
+  const hosts = group.map(({ settings }) => settings.tunnel.hosts ?? []);
+  try {
+    checkHosts(hosts);
+  } catch {
+    // Up to each, so that the error is about the one that has what another has.
+    for (const [at, { command }] of group.entries()) explained(command, () => checkHosts(hosts.slice(0, at + 1)));
+  }
+  for (const { settings, command } of group) {
     const { proxyFrom } = settings.tunnel;
-    // Up to this one, so that the error is about the one that has what another has.
-    explained(command, () => {
-      checkHosts(group.slice(0, at + 1).map((one) => one.settings.tunnel.hosts ?? []));
-      void new AddressRanges('proxyFrom', proxyFrom ?? []);
-    });
+    explained(command, () => void new AddressRanges('proxyFrom', proxyFrom ?? []));
     if (proxyFrom === undefined || proxyFrom.toSorted().join() === proxies) continue;
     const flag = nameOf(TUNNEL_SERVER_FLAGS.proxyFrom, command);
     throw new ConfigError(

@@ -3,13 +3,13 @@ import { formatAddress } from '../shared/net/address.ts';
 import type { Admin } from './admin/admin.ts';
 import { keepFreedMemory } from './allocator.ts';
 import { clientWays } from './client-tunnels.ts';
-import { lastingFlags } from './command-flags.ts';
 import { ExitCode } from './exit-codes.ts';
 import { checkFree } from './free-address.ts';
 import { GivingUp } from './giving-up.ts';
 import { type Logger, makeLogger } from './logging.ts';
 import type { ClientPlan } from './plan.ts';
-import { checkLasting, onDemand, reloader } from './reload.ts';
+import { tryable } from './plan-diff.ts';
+import { checkLasting, lastingOf, onDemand, reloader } from './reload.ts';
 import { RunningTunnels } from './running-tunnels.ts';
 import { untilStopped } from './signals.ts';
 import { serviceManager } from './systemd.ts';
@@ -28,20 +28,29 @@ export async function runClient(first: ClientPlan, again: () => Promise<ClientPl
   const givingUp = new GivingUp(plan.settings);
   const tunnels = new RunningTunnels(clientWays({ logOf, admin, givingUp }), log);
   const service = serviceManager(log);
-  const reload = reloader(async () => {
-    const next = await again();
-    checkLasting(lastingFlags('client'), [], plan.command, next.command);
-    const change = tunnels.prepare(next.tunnels);
-    try {
-      await checkFree(change.diff.entrances);
-    } catch (error) {
-      tunnels.discard(change);
-      throw error;
-    }
-    for (const warning of next.warnings) log.warn(warning);
-    plan = next;
-    return tunnels.commit(change, next.settings.gracePeriodMs);
-  }, log);
+  // What it may meanwhile hear is set up below, in the same turn.
+  const started = (async () => {
+    await admin?.start(log);
+    await tunnels.start(plan.tunnels);
+  })();
+  const reload = reloader(
+    async () => {
+      const next = await again();
+      checkLasting('client', lastingOf('client', plan.command), next.command);
+      const change = tunnels.prepare(next.tunnels);
+      try {
+        await checkFree(tryable(change.diff));
+      } catch (error) {
+        tunnels.discard(change);
+        throw error;
+      }
+      for (const warning of next.warnings) log.warn(warning);
+      plan = next;
+      return tunnels.commit(change, next.settings.gracePeriodMs);
+    },
+    log,
+    { started },
+  );
   if (admin !== undefined) admin.reload = onDemand(reload);
   // Heard from the first moment on: a service manager may change its mind during the start.
   const stopped = untilStopped({
@@ -54,8 +63,7 @@ export async function runClient(first: ClientPlan, again: () => Promise<ClientPl
     reload: () => void reload(),
   });
   try {
-    await admin?.start(log);
-    await tunnels.commit(tunnels.prepare(plan.tunnels), 0);
+    await started;
   } catch (error) {
     tunnels.destroy();
     throw error;

@@ -3,16 +3,16 @@ import { ServerListener } from '../server/server-listener.ts';
 import { formatAddress } from '../shared/net/address.ts';
 import type { Admin } from './admin/admin.ts';
 import { keepFreedMemory } from './allocator.ts';
-import { lastingFlags, REREAD } from './command-flags.ts';
 import { ExitCode } from './exit-codes.ts';
 import { checkFree } from './free-address.ts';
 import { makeLogger } from './logging.ts';
 import { explained, inWordsOf } from './option-errors.ts';
 import type { ServerPlan } from './plan.ts';
+import { tryable } from './plan-diff.ts';
 import { logListener } from './pool-log.ts';
 import { PublicAddresses } from './public-addresses.ts';
 import { checkNames, observePublished } from './published.ts';
-import { checkLasting, onDemand, reloader } from './reload.ts';
+import { checkLasting, lastingOf, onDemand, reloader } from './reload.ts';
 import { RunningTunnels } from './running-tunnels.ts';
 import { checkListener, renewListener, serverWays } from './server-tunnels.ts';
 import { untilStopped } from './signals.ts';
@@ -40,24 +40,34 @@ export async function runServer(first: ServerPlan, again: () => Promise<ServerPl
     log,
   );
   const service = serviceManager(log);
-  const reload = reloader(async () => {
-    const next = await again();
-    checkLasting(lastingFlags('server'), REREAD, plan.command, next.command);
-    checkListener(next);
-    const change = tunnels.prepare(next.tunnels);
-    try {
-      checkNames(change.diff.added, published, next.tunnels);
-      await checkFree(change.diff.entrances);
-      await renewListener(listener, next.settings, next.command);
-    } catch (error) {
-      tunnels.discard(change);
-      throw error;
-    }
-    for (const warning of next.warnings) log.warn(warning);
-    plan = next;
-    published?.setVisitorRules(next.settings.publish?.tunnel?.visitors ?? {});
-    return tunnels.commit(change, next.settings.gracePeriodMs);
-  }, log);
+  // What it may meanwhile hear is set up below, in the same turn.
+  const started = (async () => {
+    await admin?.start(log);
+    await tunnels.start(plan.tunnels);
+    await listener.start();
+  })();
+  const reload = reloader(
+    async () => {
+      const next = await again();
+      checkLasting('server', lastingOf('server', plan.command), next.command);
+      checkListener(next);
+      const change = tunnels.prepare(next.tunnels);
+      try {
+        checkNames(change.diff.added, published, next.tunnels);
+        await checkFree(tryable(change.diff));
+        await renewListener(listener, next.settings, next.command);
+      } catch (error) {
+        tunnels.discard(change);
+        throw error;
+      }
+      for (const warning of next.warnings) log.warn(warning);
+      plan = next;
+      published?.setVisitorRules(next.settings.publish?.tunnel?.visitors ?? {});
+      return tunnels.commit(change, next.settings.gracePeriodMs);
+    },
+    log,
+    { started },
+  );
   if (admin !== undefined) admin.reload = onDemand(reload);
   // Heard from the first moment on: a service manager may change its mind during the start.
   const stopped = untilStopped({
@@ -71,9 +81,7 @@ export async function runServer(first: ServerPlan, again: () => Promise<ServerPl
     reload: () => void reload(),
   });
   try {
-    await admin?.start(log);
-    await tunnels.commit(tunnels.prepare(plan.tunnels), 0);
-    await listener.start();
+    await started;
   } catch (error) {
     tunnels.destroy();
     void listener.close();

@@ -1,5 +1,5 @@
 /** The tunnels of a process: started together, and later changed one by one while the others go on. */
-import { reasonOf } from '../shared/errors.ts';
+import { ConfigError, reasonOf } from '../shared/errors.ts';
 import type { DatagramStats } from '../shared/tunnel/datagram-stats.ts';
 import type { Tunnel } from '../shared/tunnel/tunnel.ts';
 import type { Logger } from './logging.ts';
@@ -36,7 +36,16 @@ export interface Change<P, T extends Tunnel> {
   readonly made: ReadonlyMap<string, T>;
 }
 
-const NOTHING: Changed = { added: [], changed: [], removed: [] };
+/** What has come of a change. */
+export interface Outcome extends Changed {
+  /** What could not be done, each in words; the rest of the change holds. */
+  readonly failed: readonly string[];
+}
+
+interface Failure {
+  readonly name: string;
+  readonly error: unknown;
+}
 
 export class RunningTunnels<P, T extends Tunnel> {
   readonly #ways: TunnelWays<P, T>;
@@ -54,6 +63,11 @@ export class RunningTunnels<P, T extends Tunnel> {
   /** Those that run, by name. */
   get tunnels(): ReadonlyMap<string, T> {
     return new Map([...this.#running].map(([name, { tunnel }]) => [name, tunnel]));
+  }
+
+  /** The one of that name that runs. */
+  get(name: string): T | undefined {
+    return this.#running.get(name)?.tunnel;
   }
 
   /** The numbers of datagrams of those that carry them: of the only tunnel, or by name; undefined for none. */
@@ -97,26 +111,46 @@ export class RunningTunnels<P, T extends Tunnel> {
     for (const tunnel of made.values()) tunnel.destroy();
   }
 
+  /** Starts those of a plan. @throws DialError when one cannot listen, ConfigError naming what is wrong */
+  async start(plan: ReadonlyMap<string, Planned<P>>): Promise<void> {
+    if (this.#closed) return;
+    const [failed] = await this.#change(this.prepare(plan), 0);
+    if (failed !== undefined) throw failed.error;
+  }
+
   /**
    * Makes a change. Tunnels that go or are replaced take no visitors from now on, and leave when their visits end, or
-   * after `graceMs` (with visitors' datagrams at once); those that stay notice nothing.
+   * after `graceMs` (with visitors' datagrams at once); those that stay notice nothing. One that cannot start is not there,
+   * and is new for the next change.
    *
-   * @throws DialError when a new one cannot listen; the others of the change run
+   * @throws ConfigError once they are to end; then nothing has changed
    */
-  async commit({ diff, plan, made }: Change<P, T>, graceMs: number): Promise<Changed> {
+  async commit(change: Change<P, T>, graceMs: number): Promise<Outcome> {
     if (this.#closed) {
-      this.discard({ made });
-      return NOTHING;
+      this.discard(change);
+      throw new ConfigError('the command is ending');
     }
-    const { added, changed, removed, kept } = diff;
+    const failures = await this.#change(change, graceMs);
+    const done = (names: readonly string[]): string[] =>
+      names.filter((name) => !failures.some((failure) => failure.name === name));
+    const { added, changed, removed } = change.diff;
+    const failed = failures.map(({ name, error }) => `tunnel ${name}: ${reasonOf(error)}`);
+    return { added: done(added), changed: done(changed), removed, failed };
+  }
+
+  /** Returns what could not be done. */
+  async #change({ diff, plan, made }: Change<P, T>, graceMs: number): Promise<Failure[]> {
+    const { changed, removed, kept } = diff;
     for (const name of [...removed, ...changed]) this.#leave(name, this.#get(name), graceMs);
     this.#ways.settle(plan, new Map(kept.map((name) => [name, this.#get(name).tunnel])));
     // In the same turn: no client must hear meanwhile that its tunnel is not there.
     const starts = [...made].map(([name, tunnel]) => this.#start(name, plan.get(name) as Planned<P>, tunnel));
     const renewals = kept.map((name) => this.#renew(name, plan.get(name) as Planned<P>));
-    const failed = (await Promise.allSettled([...starts, ...renewals])).find(({ status }) => status === 'rejected');
-    if (failed !== undefined) throw (failed as PromiseRejectedResult).reason;
-    return { added, changed, removed };
+    const names = [...made.keys(), ...kept];
+    const results = await Promise.allSettled([...starts, ...renewals]);
+    return results.flatMap((result, at) =>
+      result.status === 'rejected' ? { name: names[at] as string, error: result.reason } : [],
+    );
   }
 
   /** Ends all of them in order, within the grace. */

@@ -4,7 +4,7 @@
 export interface Stoppable {
   /** Ends in order, within the grace period. */
   stop(signal: NodeJS.Signals): Promise<void>;
-  /** SIGHUP. */
+  /** SIGHUP, while it is not asked to end. */
   reload(): void;
 }
 
@@ -21,6 +21,8 @@ export function untilStopped(command: Stoppable): Promise<void> {
       command.stop(signal).then(resolve, reject);
     };
     process.on('SIGTERM', onStop).on('SIGINT', onStop);
-    process.on('SIGHUP', () => command.reload());
+    process.on('SIGHUP', () => {
+      if (!stopping) command.reload();
+    });
   });
 }

@@ -1,8 +1,8 @@
 /** Many tunnels of one file: served together, and changed one by one while the others go on. */
 import { once } from 'node:events';
 import { readFile, writeFile } from 'node:fs/promises';
-import { createServer, get } from 'node:http';
-import { type AddressInfo, connect } from 'node:net';
+import { createServer as createHttp, get } from 'node:http';
+import { type AddressInfo, connect, createServer } from 'node:net';
 import test, { type ExecutionContext } from 'ava';
 import { startCli, textFile, runCli } from '../helpers/cli.ts';
 import { askSoon } from '../helpers/cli-pair.ts';
@@ -220,6 +220,62 @@ for (const workers of [1, 2]) {
   });
 }
 
+test.serial(
+  'a tunnel moves to another address of its port, and what the system refuses then is said and mended',
+  async (t) => {
+    const at = await freePorts('listen', 'web', 'more', 'admin');
+    const text = (host: string, more = ''): string => `server:
+  listen: 127.0.0.1:${at.listen}
+  token: ${TOKEN}
+  admin: ${at.admin}
+  tunnels:
+    web: { public: "${host}:${at.web}" }
+${more}`;
+    const more = `    more: { public: "127.0.0.1:${at.more}" }\n`;
+    const { file, child: server } = await startFile(t, 'server', text('127.0.0.1'));
+    await using _server = server;
+    await server.printed(/"listening"/);
+    t.regex(await reload(server, file, text('0.0.0.0')), /"changed":\["web"\],"msg":"reloaded/);
+    t.regex(await reload(server, file, text('127.0.0.1')), /"changed":\["web"\],"msg":"reloaded/);
+    // Somebody else has the port at one of the addresses.
+    const busy = createServer().listen(at.web, '127.0.0.2');
+    t.teardown(() => busy.close());
+    await once(busy, 'listening');
+    const said = await reload(server, file, text('0.0.0.0', more));
+    t.regex(
+      said,
+      /"added":\["more"\],"msg":"reload: not all of it could be done: tunnel web: cannot listen on 0\.0\.0\.0/,
+    );
+    const again = await fetch(`http://127.0.0.1:${at.admin}/reload`, { method: 'POST' });
+    // It is a new one by now, and a change can be tried beforehand.
+    t.is(again.status, 422);
+    t.regex(await reload(server, file, text('127.0.0.1', more)), /"added":\["web"\],"msg":"reloaded/);
+    await writeFile(file, text('0.0.0.0', more));
+    const partly = await fetch(`http://127.0.0.1:${at.admin}/reload`, { method: 'POST' });
+    t.is(partly.status, 500);
+    t.regex(((await partly.json()) as { error: string }).error, /^not all of it could be done: tunnel web: /);
+  },
+);
+
+test.serial('new tunnels that are in each other’s way change nothing', async (t) => {
+  const at = await freePorts('listen', 'web', 'more');
+  const good = `server:
+  listen: 127.0.0.1:${at.listen}
+  token: ${TOKEN}
+  tunnels:
+    web: { public: "127.0.0.1:${at.web}" }
+`;
+  const { file, child: server } = await startFile(t, 'server', good);
+  await using _server = server;
+  await server.printed(/"listening"/);
+  const two = `    one: { public: "0.0.0.0:${at.more}" }\n    two: { public: "127.0.0.1:${at.more}" }\n`;
+  t.regex(
+    await reload(server, file, good + two),
+    /nothing has changed: cannot listen on 127\.0\.0\.1:\d+: .*EADDRINUSE/,
+  );
+  t.is(await refusal(at.more), 'ECONNREFUSED');
+});
+
 test.serial('case 21: a misspelt key ends the command with its line, and starts nothing', async (t) => {
   const file = await textFile(t, 'client:\n  server: 127.0.0.1:1\n  tokn: x\n  tunnels:\n    web: { target: 3000 }\n');
   for (const args of [
@@ -267,61 +323,6 @@ test.serial('tokens of a file open the tunnels that they name, and are called by
   await using stranger = client('db', 'the secret of the laptop');
   t.is(await stranger.ended(), 3, stranger.output);
   t.regex(stranger.output, /does not open the tunnel db/);
-});
-
-const WRONG_TOKENS: readonly [what: string, tokens: string, says: string][] = [
-  ['no list', 'laptop', ':3 server.tokens: wants a list of tokens'],
-  ['neither token nor file', '[{ name: a }]', ':3 server.tokens[0]: wants one of token and file'],
-  [
-    'a misspelt key',
-    '[{ token: x, expire: 2027-01-01 }]',
-    ':3 server.tokens[0].expire: is not known here; did you mean expires?',
-  ],
-  [
-    'a day that no calendar has',
-    '[{ token: x, expires: 2027-02-31 }]',
-    ':3 server.tokens[0].expires: wants a Date, or a day',
-  ],
-  ['a file that is not there', '[{ file: /nowhere/x }]', ':3 server.tokens[0].file: /nowhere/x cannot be read'],
-  ['another token beside them', '[{ token: x }]\n  token: y', ':4 server.token and '],
-];
-
-for (const [what, tokens, says] of WRONG_TOKENS) {
-  test(`exit 2 for tokens of a file: ${what}`, async (t) => {
-    const tunnels = '  tunnels:\n    web: { public: "127.0.0.1:0" }\n';
-    const file = await textFile(t, `server:\n  listen: 127.0.0.1:0\n  tokens: ${tokens}\n${tunnels}`);
-    const { code, stderr } = await runCli(['check', file]);
-    t.is(code, 2);
-    t.true(stderr.startsWith(`poold: ${file}${says}`), stderr);
-  });
-}
-
-test('what holds is printed with where it is from: flag, environment, file, default', async (t) => {
-  const file = await textFile(
-    t,
-    `server:
-  listen: 127.0.0.1:7000
-  token: \${SECRET}
-  keep-alive: 20s
-  wait: 1s
-  tunnels:
-    web: { public: "127.0.0.1:0", keep-alive: 10s, max: 9, upload-limit: 1000kB/s }
-`,
-  );
-  const { code, stdout } = await runCli(['check', file, '--print', '--max', '7'], { ...env, POOLD_WAIT: '3s' });
-  t.is(code, 0);
-  const lines = new Set(stdout.split('\n').map((line) => line.trim().replaceAll(/ +/g, ' ')));
-  for (const line of [
-    `listen: 127.0.0.1:7000 # ${file}:2 server.listen`,
-    `token: (not shown) # ${file}:3 server.token`,
-    `keep-alive: 10s # ${file}:7 server.tunnels.web.keep-alive`,
-    'max: 7 # --max',
-    `upload-limit: 1MB # ${file}:7 server.tunnels.web.upload-limit`,
-    'wait: 3s # POOLD_WAIT',
-    '# max-waiting: 4096 (default)',
-  ])
-    t.true(lines.has(line), `${line}\n${stdout}`);
-  t.notRegex(stdout, new RegExp(TOKEN));
 });
 
 test.serial('a server that has no tunnels of its own opens ports for the tunnels of a client’s file', async (t) => {
@@ -392,7 +393,7 @@ for (const workers of [1, 2]) {
     async (t) => {
       const sites = await Promise.all(
         ['one', 'two', 'three'].map(async (name) => {
-          const site = createServer((_request, response) => response.end(name)).listen(0, '127.0.0.1');
+          const site = createHttp((_request, response) => response.end(name)).listen(0, '127.0.0.1');
           t.teardown(() => site.close().closeAllConnections());
           await once(site, 'listening');
           return (site.address() as AddressInfo).port;
@@ -439,19 +440,3 @@ ${more}`;
     },
   );
 }
-
-test('tunnels of one address must agree about the proxies in front of it', async (t) => {
-  const file = await textFile(
-    t,
-    `server:
-  listen: 127.0.0.1:0
-  tunnels:
-    one: { public: "127.0.0.1:80", hosts: a.test, proxy-from: 10.0.0.1 }
-    two: { public: "127.0.0.1:80", hosts: b.test }
-    three: { public: "127.0.0.1:80", proxy-from: [10.0.0.1, 10.0.0.2] }
-`,
-  );
-  const { code, stderr } = await runCli(['check', file]);
-  t.is(code, 2);
-  t.true(stderr.startsWith(`poold: ${file}:6 server.tunnels.three.proxy-from: another tunnel at this address`), stderr);
-});

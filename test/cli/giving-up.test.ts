@@ -90,36 +90,64 @@ test('lookups that fail are retries, while no name has a server', async (t) => {
   both.servers.destroy();
 });
 
-test('a client of several tunnels goes on while one of them has hope', async (t) => {
+/** A client of two tunnels. */
+function severalTunnels() {
   const { log, lines } = logLines();
   const patience = { exitOnReject: false, exitOnLoss: false, maxRetryCount: undefined };
   const pool = { tls: { mode: 0 }, token: TOKEN } as const;
-  const [web, db] = ['127.0.0.1:1', '127.0.0.1:2'].map(
-    (server) => new Servers({ servers: [server], strategy: 'failover', pool, clock: manualClock().clock }),
-  );
+  const make = (server: string): Servers =>
+    new Servers({ servers: [server], strategy: 'failover', pool, clock: manualClock().clock });
+  const [web, db] = [make('127.0.0.1:1'), make('127.0.0.1:2')];
   const givingUp = new GivingUp(patience);
   let code: number | undefined;
   void givingUp.code.then((given) => (code = given));
-  const leave = [web, db].map((servers) => givingUp.watch(servers as Servers, log));
-  const refuse = (servers: Servers | undefined): void => {
-    const one = servers?.entries[0]?.pool;
-    const error = new RejectedError('tunnel', 'there is no such tunnel');
-    one?.emit('dialFailed', { pool: one.name, stage: 'greeting', error, attempt: 1, retryInMs: 1 });
+  return {
+    ...{ lines, web, db },
+    watch: (servers: Servers) => givingUp.watch(servers, log),
+    refuse: (servers: Servers): void => {
+      const one = servers.entries[0]?.pool;
+      const error = new RejectedError('tunnel', 'there is no such tunnel');
+      one?.emit('dialFailed', { pool: one.name, stage: 'greeting', error, attempt: 1, retryInMs: 1 });
+    },
+    /** The exit code, once it has given up. */
+    code: async (): Promise<number | undefined> => {
+      await new Promise(setImmediate);
+      return code;
+    },
+    [Symbol.dispose]: () => {
+      web.destroy();
+      db.destroy();
+    },
   };
-  const given = async (): Promise<number | undefined> => {
-    await Promise.resolve();
-    return code;
-  };
+}
+
+test('a client of several tunnels goes on while one of them has hope', async (t) => {
+  using client = severalTunnels();
+  const { web, db, watch, refuse, code, lines } = client;
+  const leave = watch(web);
+  watch(db);
   refuse(web);
   refuse(web);
   t.deepEqual(lines, ['error the server refuses this client: there is no such tunnel'], 'said once');
-  t.is(await given(), undefined);
+  t.is(await code(), undefined);
   // As after a reload: one that is left is not asked any more.
-  leave[0]?.();
+  leave();
   refuse(web);
-  t.is(await given(), undefined);
+  t.is(await code(), undefined);
   refuse(db);
-  t.is(await given(), 3);
-  web?.destroy();
-  db?.destroy();
+  t.is(await code(), 3);
+});
+
+test('the tunnel that had hope may be replaced, but not go', async (t) => {
+  using client = severalTunnels();
+  const { web, db, watch, refuse, code } = client;
+  const leave = watch(web);
+  watch(db);
+  refuse(db);
+  // Replaced by a reload: another one of that name, in the same turn.
+  leave();
+  const leaveAgain = watch(web);
+  t.is(await code(), undefined);
+  leaveAgain();
+  t.is(await code(), 3);
 });

@@ -4,10 +4,13 @@ import { writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import test from 'ava';
+import { reloader } from '../../src/cli/reload.ts';
 import { startCli, textFile } from '../helpers/cli.ts';
 import { askSoon, clientArgs, ports, serverArgs } from '../helpers/cli-pair.ts';
 import { testCertificates } from '../helpers/certificates.ts';
 import type { Child } from '../helpers/child.ts';
+import { until } from '../helpers/events.ts';
+import { logLines } from '../helpers/log-lines.ts';
 import { ask } from '../helpers/pair.ts';
 import { echo, startTarget } from '../helpers/targets.ts';
 
@@ -153,4 +156,37 @@ test.serial('POST /reload of several processes is answered when all have read th
   await server.printed(/"listening"/);
   const response = await fetch(`http://127.0.0.1:${admin}/reload`, { method: 'POST' });
   t.deepEqual([response.status, await response.json()], [200, { reloaded: true }]);
+});
+
+test('whoever asks while a reload waits for another one shares it, and none begins before the start is over', async (t) => {
+  const { log, lines } = logLines();
+  const ends: (() => void)[] = [];
+  let start: () => void = () => {};
+  const started = new Promise<void>((resolve) => (start = resolve));
+  const nothing = { added: [], changed: [], removed: [] };
+  const reload = reloader(
+    async () => {
+      await new Promise<void>((resolve) => ends.push(resolve));
+      return { ...nothing, failed: ends.length === 2 ? ['tunnel web: its port is taken'] : [] };
+    },
+    log,
+    { started },
+  );
+  const first = reload();
+  await new Promise(setImmediate);
+  t.is(ends.length, 0);
+  start();
+  await until(() => ends.length === 1, 'the first has begun');
+  const [second, third] = [reload(), reload()];
+  ends[0]?.();
+  t.is(await first, undefined);
+  await until(() => ends.length === 2, 'the second has begun');
+  ends[1]?.();
+  const trouble = { problem: 'tunnel web: its port is taken', partly: true };
+  t.deepEqual([await second, await third], [trouble, trouble]);
+  t.is(ends.length, 2);
+  t.deepEqual(lines, [
+    'info reloaded: files are read again',
+    'error reload: not all of it could be done: tunnel web: its port is taken; mend that, and reload again',
+  ]);
 });

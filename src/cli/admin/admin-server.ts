@@ -17,8 +17,8 @@ export interface AdminSource {
   metrics(): Promise<string>;
 }
 
-/** Reads the settings again; returns what has changed, or throws why nothing has. */
-export type ReloadHook = () => Promise<object>;
+/** Reads the settings again, and says how that went, as HTTP does: 200, 422 when nothing has changed, 500 for some of it. */
+export type ReloadHook = () => Promise<{ readonly status: 200 | 422 | 500; readonly answer: object }>;
 
 /** The most connections, and how much and how long each may ask, bytes and ms. */
 const MAX_CONNECTIONS = 64;
@@ -147,11 +147,8 @@ export class AdminServer {
   async #reload(response: ServerResponse): Promise<void> {
     if (this.reload === undefined)
       return send(response, 501, JSON_TYPE, '{"error":"there is no file to read again"}\n');
-    try {
-      send(response, 200, JSON_TYPE, `${JSON.stringify(await this.reload())}\n`);
-    } catch (error) {
-      send(response, 422, JSON_TYPE, `${JSON.stringify({ error: reasonOf(error) })}\n`);
-    }
+    const { status, answer } = await this.reload();
+    send(response, status, JSON_TYPE, `${JSON.stringify(answer)}\n`);
   }
 }
 

@@ -36,6 +36,10 @@ export function readSection(
       problems.push({ ...placeOf(tree), text: `is not known here${hint(key, [...known.keys(), ...others])}` });
       continue;
     }
+    if (section.has(flag)) {
+      problems.push({ ...placeOf(tree), text: 'stands twice, as a key of its own and below another' });
+      continue;
+    }
     try {
       section.set(flag, { value: flagValue(flag, tree), place: placeOf(tree) });
     } catch (error) {

@@ -52,7 +52,7 @@ export function readTree(
   const lines = new LineCounter();
   const document = parseDocument(yaml, { lineCounter: lines, prettyErrors: false, stringKeys: true });
   for (const { message, pos } of document.errors) {
-    problems.push({ line: lines.linePos(pos[0]).line, path: '', text: message });
+    problems.push({ line: lines.linePos(pos[0]).line, path: '', text: withoutSource(message) });
   }
   if (document.errors.length > 0 || document.contents === null) return undefined;
   let values = 0;
@@ -90,9 +90,7 @@ export function readTree(
     }
     // As it was written: 0x10 and 1e3 are for the flag to read, or to refuse.
     const written = typeof resolved.value === 'string' ? resolved.value : (resolved.source ?? '');
-    const text = substitute(written, variables, (name) =>
-      problems.push({ ...place, text: `the environment has no ${name}` }),
-    );
+    const text = substitute(written, variables, (problem) => problems.push({ ...place, text: problem }));
     return { ...place, kind: 'text', text };
   }
 
@@ -101,16 +99,23 @@ export function readTree(
   return tree;
 }
 
+/** What the parser says, without what it shows of the file: behind a colon, or of an escape. That may be a secret. */
+function withoutSource(message: string): string {
+  return message.replace(/(?:: | \\).*/s, '');
+}
+
 /** `${NAME}` by its value. */
 function substitute(
   text: string,
   variables: Readonly<Record<string, string | undefined>>,
-  onMissing: (name: string) => void,
+  onProblem: (text: string) => void,
 ): string {
-  return text.replaceAll(/(\$?)\$\{([^}]*)\}/g, (whole, escaped: string, name: string) => {
+  return text.replaceAll(/(\$?)\$\{((\w+)\})?/g, (whole, escaped: string, _rest, name: string | undefined) => {
     if (escaped !== '') return whole.slice(1);
-    const value = variables[name];
-    if (value === undefined) onMissing(name);
+    const value = name === undefined ? undefined : variables[name];
+    // What else may be behind it is not shown: a secret may be written so.
+    if (name === undefined) onProblem('wants a name in ${NAME}, and nothing else; $${ is a plain ${');
+    else if (value === undefined) onProblem(`the environment has no ${name}`);
     return value ?? '';
   });
 }

@@ -3,7 +3,7 @@ import { Command } from 'commander';
 import { ConfigError } from '../../shared/errors.ts';
 import { COMMAND_ROWS, flagsOf, levelsOf, nameFlag } from '../command-flags.ts';
 import { TOKENS } from '../flags.ts';
-import { attributeOf, type Flag, isTyped, nameOf, placeInFile, setFromFile, toOption } from '../flag.ts';
+import { attributeOf, type Flag, isTyped, nameOf, placeInFile, setFromFile } from '../flag.ts';
 import { type ConfigFile, placeName } from './config-file.ts';
 import type { Section } from './section.ts';
 
@@ -34,7 +34,6 @@ export function fileCommands(command: Command, file: ConfigFile): FileCommands {
     const one = new Command(side);
     placeInFile(one, place);
     for (const flag of flagsOf(COMMAND_ROWS[side])) {
-      one.addOption(toOption(flag));
       const attribute = attributeOf(flag);
       const source = command.getOptionValueSource(attribute);
       const given = section.get(flag);

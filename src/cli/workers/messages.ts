@@ -10,13 +10,15 @@ export interface Setup {
   readonly material?: { readonly cert: string; readonly key: string } | undefined;
   /** What a visitor from another worker is known by, hex. */
   readonly secret: string;
+  /** What the first process has been started with, and only a restart changes. */
+  readonly lasting: readonly string[];
 }
 
 /** The first process to a worker: where the others take visitors, as far as they have connections idle. */
 interface Peers {
   readonly type: 'peers';
-  /** Their ports, by the tunnels that have connections idle there. */
-  readonly ports: Readonly<Record<string, readonly number[]>>;
+  /** Their ports, by the tunnels that have connections idle there; pairs, for a tunnel may have any name. */
+  readonly ports: readonly (readonly [tunnel: string, ports: readonly number[]])[];
 }
 
 /** The first process to a worker: end in order. */
@@ -78,11 +80,8 @@ interface Noted {
 /** A worker to the first process: it has read its files again. */
 interface Reloaded {
   readonly type: 'reloaded';
-  /** What was wrong, when nothing has changed. */
+  /** What was wrong. */
   readonly problem: string | undefined;
 }
 
 export type FromWorker = Ready | Listening | Idle | Answer | Noted | Reloaded;
-
-/** The environment variable that makes a process a worker: `INDEX/COUNT`. */
-export const WORKER_VARIABLE = 'POOLD_WORKER_OF';

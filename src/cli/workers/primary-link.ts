@@ -8,15 +8,18 @@ export class PrimaryLink {
   /** Resolves when this process is to end in order. When the first one is gone, node:cluster ends it at once. */
   readonly stopped: Promise<void>;
   /** Where other workers take visitors, by the tunnels that have a connection idle there. */
-  ports: Readonly<Record<string, readonly number[]>> = {};
-  /** Reads the files again. */
-  onReload: (() => Promise<void>) | undefined;
+  ports: ReadonlyMap<string, readonly number[]> = new Map();
+  /** Says how the files are read again; what was asked before is done then. */
+  readonly canReload: (reload: () => Promise<void>) => void;
   /** Answers the first process when it asks how this one is. */
   onAsk: ((withMetrics: boolean) => Promise<Part>) | undefined;
 
   constructor() {
     let setUp: (setup: Setup) => void = () => {};
     let stop: () => void = () => {};
+    let canReload: (reload: () => Promise<void>) => void = () => {};
+    const reload = new Promise<() => Promise<void>>((resolve) => (canReload = resolve));
+    this.canReload = canReload;
     this.setup = new Promise((resolve) => (setUp = resolve));
     this.stopped = new Promise((resolve) => (stop = resolve));
     // A terminal's signals reach all of its processes; the first one decides.
@@ -24,8 +27,8 @@ export class PrimaryLink {
     process.on('SIGTERM', () => stop());
     process.on('message', (message: ToWorker) => {
       if (message.type === 'setup') setUp(message);
-      else if (message.type === 'peers') this.ports = message.ports;
-      else if (message.type === 'reload') void this.onReload?.();
+      else if (message.type === 'peers') this.ports = new Map(message.ports);
+      else if (message.type === 'reload') void reload.then((run) => run());
       else if (message.type === 'ask') void this.#answer(message.round, message.withMetrics);
       else stop();
     });

@@ -2,23 +2,23 @@
 import cluster, { type Worker } from 'node:cluster';
 import { randomBytes } from 'node:crypto';
 import { systemClock, type Timer } from '../../shared/clock.ts';
-import { ConfigError, reasonOf } from '../../shared/errors.ts';
+import { reasonOf } from '../../shared/errors.ts';
 import { Backoff } from '../../shared/resilience/backoff.ts';
 import { serverMaterial } from '../../shared/tls/material.ts';
 import type { AdminSettings } from '../admin-flags.ts';
-import { lastingFlags, REREAD } from '../command-flags.ts';
 import { ExitCode } from '../exit-codes.ts';
 import { checkFree } from '../free-address.ts';
 import { type Logger, makeLogger } from '../logging.ts';
 import type { ServerPlan } from '../plan.ts';
 import { diffPlans } from '../plan-diff.ts';
 import { rehearseServer } from '../rehearse.ts';
-import { checkLasting, onDemand, reloader } from '../reload.ts';
+import { checkLasting, lastingOf, onDemand, reloader } from '../reload.ts';
 import { SERVER_TRAITS } from '../server-tunnels.ts';
 import { untilStopped } from '../signals.ts';
 import { type Service, serviceManager } from '../systemd.ts';
 import type { WorkersAdmin } from './workers-admin.ts';
-import { type FromWorker, type Listening, type Setup, type ToWorker, WORKER_VARIABLE } from './messages.ts';
+import { type FromWorker, type Listening, type Setup, type ToWorker } from './messages.ts';
+import { WORKER_VARIABLE } from './worker-place.ts';
 
 /** The longest pause before a worker that keeps ending is started again, ms. */
 const MAX_RESTART_MS = 5000;
@@ -38,6 +38,8 @@ interface Place {
   readonly index: number;
   readonly backoff: Backoff;
   worker: Worker | undefined;
+  /** Whether its worker has said that it hears; what it is told before is lost. */
+  hears: boolean;
   listening: Listening | undefined;
   /** The tunnels that have a connection idle there. */
   idle: readonly string[];
@@ -62,14 +64,16 @@ export async function runPrimary(
   let current = plan;
   const reload = reloader(async () => {
     const next = await again();
-    checkLasting(lastingFlags('server'), REREAD, current.command, next.command);
+    checkLasting('server', lastingOf('server', current.command), next.command);
     await rehearseServer(next);
     const diff = diffPlans(current.tunnels, next.tunnels, SERVER_TRAITS);
     await checkFree(diff.entrances);
-    await primary.reload();
     for (const warning of next.warnings) log.warn(warning);
+    // From now on, whatever a worker makes of it.
     current = next;
-    return diff;
+    const failed = await primary.reload();
+    admin?.forget([...diff.changed, ...diff.removed]);
+    return { ...diff, failed };
   }, log);
   const stopped = untilStopped({
     stop: (signal) => primary.stop(signal),
@@ -109,6 +113,7 @@ class Primary {
         index,
         backoff,
         worker: undefined,
+        hears: false,
         listening: undefined,
         idle: [],
         told: '',
@@ -123,7 +128,8 @@ class Primary {
     const { tls } = this.#plan.settings.listener;
     // Every worker shows the same certificate: a client may have pinned it.
     const material = tls?.mode === 1 ? await serverMaterial(tls) : undefined;
-    this.#setup = { type: 'setup', material, secret: this.#secret };
+    const lasting = lastingOf('server', this.#plan.command);
+    this.#setup = { type: 'setup', material, secret: this.#secret, lasting };
     // The system hands out connections; Node's own rota costs a third more (docs/performance.md).
     cluster.schedulingPolicy = cluster.SCHED_NONE;
     return new Promise((resolve) => {
@@ -145,20 +151,17 @@ class Primary {
     this.#service.close();
   }
 
-  /** Has all workers read their files again. @throws ConfigError saying what was wrong where one could not use them */
-  async reload(): Promise<void> {
-    const asked = this.#places.map(async ({ worker, reloads }) => {
-      if (worker === undefined) return undefined;
-      const problem = new Promise<string | undefined>((resolve) => {
-        reloads.push(resolve);
-        // One that ends is started anew, and reads them then.
-        worker.once('exit', () => resolve(undefined));
-      });
+  /** Has all workers read their files again. Returns what was wrong where one could not do all that they say. */
+  async reload(): Promise<string[]> {
+    const asked = this.#places.map(async ({ index, worker, hears, reloads }) => {
+      // It is going to read them when it starts.
+      if (worker === undefined || !hears) return [];
+      const problem = new Promise<string | undefined>((resolve) => reloads.push(resolve));
       send(worker, { type: 'reload' });
-      return problem;
+      const said = await problem;
+      return said === undefined ? [] : [`worker ${index}: ${said}`];
     });
-    const problem = (await Promise.all(asked)).find((one) => one !== undefined);
-    if (problem !== undefined) throw new ConfigError(problem);
+    return (await Promise.all(asked)).flat();
   }
 
   #fork(place: Place): void {
@@ -183,8 +186,8 @@ class Primary {
     if (place.worker !== worker) return;
     switch (message.type) {
       case 'ready':
+        place.hears = true;
         send(worker, this.#setup as Setup);
-        // What it was told before it listened is lost.
         return this.#stopping ? send(worker, { type: 'stop' }) : undefined;
       case 'listening':
         place.listening = message;
@@ -234,15 +237,15 @@ class Primary {
   }
 
   #tellPeers(place: Place): void {
-    const ports: Record<string, number[]> = {};
+    const ports = new Map<string, number[]>();
     for (const { idle, listening } of this.#places.filter((other) => other !== place)) {
       if (listening === undefined) continue;
-      for (const tunnel of idle) (ports[tunnel] ??= []).push(listening.passPort);
+      for (const tunnel of idle) ports.set(tunnel, [...(ports.get(tunnel) ?? []), listening.passPort]);
     }
-    const text = JSON.stringify(ports);
+    const text = JSON.stringify([...ports]);
     if (place.worker === undefined || place.listening === undefined || place.told === text) return;
     place.told = text;
-    send(place.worker, { type: 'peers', ports });
+    send(place.worker, { type: 'peers', ports: [...ports] });
   }
 
   /** A worker has ended, or could not be started. */
@@ -250,8 +253,9 @@ class Primary {
     if (place.worker !== worker) return;
     const { index, backoff, listening } = place;
     this.#admin?.left(index);
-    Object.assign(place, { worker: undefined, listening: undefined, idle: [] });
-    place.reloads.length = 0;
+    Object.assign(place, { worker: undefined, hears: false, listening: undefined, idle: [] });
+    // The next one reads them when it starts.
+    for (const done of place.reloads.splice(0)) done(undefined);
     if (this.#stopping) return;
     // One that never served has said why; the others would say the same.
     if (listening === undefined && !this.#said) return this.#giveUp(why);

@@ -7,6 +7,7 @@ import type { TunnelServer } from '../../server/tunnel-server.ts';
 import { PassListener } from '../../server/visitor-pass.ts';
 import { systemClock } from '../../shared/clock.ts';
 import { formatAddress } from '../../shared/net/address.ts';
+import { adminSettings } from '../admin-flags.ts';
 import { keepFreedMemory } from '../allocator.ts';
 import { ExitCode } from '../exit-codes.ts';
 import { makeLogger } from '../logging.ts';
@@ -14,7 +15,7 @@ import { explained } from '../option-errors.ts';
 import type { ServerPlan } from '../plan.ts';
 import { logListener } from '../pool-log.ts';
 import { PublicAddresses } from '../public-addresses.ts';
-import { reloader } from '../reload.ts';
+import { checkLasting, reloader } from '../reload.ts';
 import { RunningTunnels } from '../running-tunnels.ts';
 import { renewListener, type ServerSetup, serverWays } from '../server-tunnels.ts';
 import type { ServerTunnel } from '../settings.ts';
@@ -22,6 +23,7 @@ import type { Setup } from './messages.ts';
 import { Passing } from './passing.ts';
 import { PrimaryLink } from './primary-link.ts';
 import { canSharePort } from './shared-port.ts';
+import type { WorkerPlace } from './worker-place.ts';
 
 /** How often a worker looks which tunnels have a connection idle, ms. */
 const LOOK_MS = 20;
@@ -29,31 +31,46 @@ const LOOK_MS = 20;
 /** How long the others may take to hear that this worker takes no visitors any more, ms: a look and a round of theirs. */
 const FAREWELL_MS = 100;
 
-/** @param observed whether the first process is going to ask how this one is */
-export async function runWorker(
-  first: ServerPlan,
-  again: () => Promise<ServerPlan>,
-  index: number,
-  count: number,
-  observed: boolean,
-): Promise<ExitCode> {
+/**
+ * Runs until the first process says that it is to end, or has gone.
+ *
+ * @param again reads the plan
+ */
+export async function runWorker(again: () => Promise<ServerPlan>, place: WorkerPlace): Promise<ExitCode> {
   keepFreedMemory();
+  try {
+    return await serve(new PrimaryLink(), again, place);
+  } finally {
+    // However it ends: the channel alone would keep the process. Not process.disconnect, behind which node:cluster would
+    // end it before its exit code is set.
+    cluster.worker?.disconnect();
+  }
+}
+
+async function serve(
+  link: PrimaryLink,
+  again: () => Promise<ServerPlan>,
+  { index, count }: WorkerPlace,
+): Promise<ExitCode> {
+  const { material, secret: hex, lasting } = await link.setup;
+  const first = await again();
+  if (first.secretTyped) process.title = 'poold server';
+  // The file may be another one by now, and the others run by what was in it.
+  checkLasting('server', lasting, first.command);
   let plan = first;
-  const link = new PrimaryLink();
-  const { material, secret: hex } = await link.setup;
   const secret = Buffer.from(hex, 'hex');
   const passing = new Passing({
     secret,
-    ports: (tunnel) => link.ports[tunnel] ?? [],
+    ports: (tunnel) => link.ports.get(tunnel) ?? [],
     // One that has gone meanwhile serves nobody.
     keep: (socket, visitor) => {
-      const server = tunnels.tunnels.get(visitor.tunnel);
+      const server = tunnels.get(visitor.tunnel);
       if (server === undefined) socket.resetAndDestroy();
       else server.welcome(socket, visitor);
     },
   });
   const listener = explained(plan.command, () => new ServerListener(listenerOptions(plan, material)));
-  const observer = observed ? await observe(index, link) : undefined;
+  const observer = adminSettings(plan.command) === undefined ? undefined : await observe(index, link);
   const log = (await makeLogger(plan.settings, observer?.hear)).child({ worker: index });
   logListener(listener, log);
   observer?.source.watchListener(listener);
@@ -82,18 +99,17 @@ export async function runWorker(
       return tunnels.commit(change, next.settings.gracePeriodMs);
     },
     log,
-    'debug',
+    { level: 'debug' },
   );
-  link.onReload = async () => link.tell({ type: 'reloaded', problem: await reload() });
   const passed = new PassListener(secret, systemClock, (socket, visitor) => {
-    const server = tunnels.tunnels.get(visitor.tunnel);
+    const server = tunnels.get(visitor.tunnel);
     if (server?.pool.ready === true) server.welcome(socket, visitor);
     return server?.pool.ready === true;
   });
   let look: NodeJS.Timeout | undefined;
   try {
     const passPort = await passed.start();
-    await tunnels.commit(tunnels.prepare(plan.tunnels), 0);
+    await tunnels.start(plan.tunnels);
     await listener.start();
     const { address, fingerprint } = listener;
     if (address !== undefined) {
@@ -101,6 +117,7 @@ export async function runWorker(
       link.tell({ type: 'listening', listen: formatAddress(address), public: visitors, fingerprint, passPort });
       look = setInterval(idleTeller(tunnels, link), LOOK_MS);
     }
+    link.canReload(async () => link.tell({ type: 'reloaded', problem: (await reload())?.problem }));
     await link.stopped;
     clearInterval(look);
     link.tell({ type: 'idle', tunnels: [] });
@@ -108,11 +125,13 @@ export async function runWorker(
     const farewell = new Promise((resolve) => systemClock.setTimeout(() => resolve(passed.close()), FAREWELL_MS));
     await Promise.all([listener.close(), tunnels.close(gracePeriodMs), passing.close(gracePeriodMs), farewell]);
     return ExitCode.clean;
+  } catch (error) {
+    tunnels.destroy();
+    void listener.close();
+    throw error;
   } finally {
     clearInterval(look);
     passed.close();
-    // Not process.disconnect, behind which node:cluster would end the process before its exit code is set.
-    cluster.worker?.disconnect();
   }
 }
 

@@ -77,6 +77,13 @@ export class WorkersAdmin implements AdminSource {
     if (this.#round !== undefined) this.#answered(this.#round, index);
   }
 
+  /** Tunnels are not there any more, or are others of that name. */
+  forget(names: readonly string[]): void {
+    const stays = ({ tunnel }: { readonly tunnel: string }): boolean => !names.includes(tunnel);
+    this.#past = { ...this.#past, tunnels: this.#past.tunnels.filter(stays) };
+    for (const [index, part] of this.#parts) this.#parts.set(index, { ...part, tunnels: part.tunnels.filter(stays) });
+  }
+
   async report(): Promise<StatusReport> {
     await this.#gather(false);
     const processes = [...this.#parts.values()].map((part) => part.process);

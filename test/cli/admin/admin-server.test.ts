@@ -99,11 +99,9 @@ test('reload calls what there is to call, and says what came of it', async (t) =
   const none = await reload();
   t.is(none.status, 501);
   t.deepEqual(JSON.parse(none.body), { error: 'there is no file to read again' });
-  there.admin.reload = async () => ({ changed: ['max'] });
+  there.admin.reload = async () => ({ status: 200, answer: { changed: ['max'] } });
   t.deepEqual(JSON.parse((await reload()).body), { changed: ['max'] });
-  there.admin.reload = async () => {
-    throw new Error('line 3: no such option');
-  };
+  there.admin.reload = async () => ({ status: 422, answer: { error: 'line 3: no such option' } });
   const failed = await reload();
   t.is(failed.status, 422);
   t.deepEqual(JSON.parse(failed.body), { error: 'line 3: no such option' });

@@ -15,7 +15,8 @@ const COUNT: Flag = {
 };
 const ALLOW: Flag = { flags: '--allow <address>', help: '', repeatable: true };
 const QUIT: Flag = { flags: '--exit [yes|no]', help: '', alone: 'yes', choices: ['yes', 'no'] };
-const FLAGS = [NAME, KEEP_ALIVE, COUNT, ALLOW, QUIT];
+const PORTS: Flag = { flags: '--publish-ports <port>', help: '' };
+const FLAGS = [NAME, KEEP_ALIVE, COUNT, ALLOW, QUIT, PORTS];
 
 function read(yaml: string) {
   const problems: Problem[] = [];
@@ -46,6 +47,10 @@ const WRONG: readonly [yaml: string, problem: Problem][] = [
   ['max-visitors: many', { line: 1, path: 'max-visitors', text: '"many" is not a whole number' }],
   ['exit: maybe', { line: 1, path: 'exit', text: 'allowed are yes, no' }],
   ['name: [a, b]', { line: 1, path: 'name', text: 'wants one value' }],
+  [
+    'publish: { ports: 1 }\npublish-ports: 2',
+    { line: 2, path: 'publish-ports', text: 'stands twice, as a key of its own and below another' },
+  ],
   ['allow: [{ a: b }]', { line: 1, path: 'allow', text: 'wants a value, or a list of values' }],
 ];
 

@@ -99,6 +99,37 @@ for (const [what, yaml, line] of BROKEN) {
   });
 }
 
+test('what is begun as a variable must be one, and is not shown', (t) => {
+  const { problems } = read('a: ${SECRET\nb: "${}"\nc: "${SECRET:-x}"\nd: "$${SECRET"\n', { SECRET: 'x' });
+  const text = 'wants a name in ${NAME}, and nothing else; $${ is a plain ${';
+  t.deepEqual(problems, [
+    { line: 1, path: 'a', text },
+    { line: 2, path: 'b', text },
+    { line: 3, path: 'c', text },
+  ]);
+});
+
+const SHOWN = [
+  '|secret',
+  '>secret',
+  '|2secret',
+  '} secret',
+  '*secret',
+  '"a" secret',
+  '"a\\xsecret"',
+  '"secret',
+  '? secret',
+];
+
+for (const value of SHOWN) {
+  test(`a value that is no YAML is not shown: ${value}`, (t) => {
+    const { problems } = read(`token: ${value}\n`);
+    t.true(problems.length > 0);
+    t.notRegex(JSON.stringify(problems), /secret/);
+    t.true(problems.every(({ text }) => /\w{3}/.test(text)));
+  });
+}
+
 test('anchors may be used, but not to grow without end', (t) => {
   t.deepEqual(plain(read('a: &one { x: 1 }\nb: *one\n').tree), { a: { x: '1' }, b: { x: '1' } });
   const levels = Array.from({ length: 9 }, (_, at) => `l${at + 1}: &l${at + 1} [${`*l${at},`.repeat(10)}]`);
