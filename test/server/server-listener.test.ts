@@ -29,12 +29,13 @@ test('the clients of each tunnel reach its pool, by one address and one certific
   await Promise.all([listener.start(), web.start(), db.start()]);
   t.deepEqual([web.address, db.fingerprint], [listener.address, listener.fingerprint]);
   const dial = listener.address ?? '';
-  await using first = new ClientPool({ dial, token: TOKEN, tunnel: 'web', minCapacity: 2 });
-  await using second = new ClientPool({ dial, token: TOKEN, tunnel: 'db', minCapacity: 3 });
+  await using first = new ClientPool({ dial, token: TOKEN, tunnel: 'web', minCapacity: 2, maxCapacity: 2 });
+  const three = { minCapacity: 3, maxCapacity: 3 };
+  await using second = new ClientPool({ dial, token: TOKEN, tunnel: 'db', ...three });
   await Promise.all([first.start(), second.start()]);
   await Promise.all([web.warmed(2), db.warmed(3)]);
   t.deepEqual([web.size, db.size], [2, 3]);
-  t.is(listener.stats().arriving, 0);
+  await until(() => listener.stats().arriving === 0, 'nobody is on the way any more');
 });
 
 test('a tunnel without a pool is refused, also when its pool has left; the others stay as they are', async (t) => {
