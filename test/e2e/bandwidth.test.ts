@@ -48,8 +48,6 @@ for (const flow of ['reverse', 'forward'] as const) {
       t.like(await closed, { reason: 'done', bytesIn: 2 * MB, bytesOut: 2 * MB });
       const numbers = (side === 'server' ? pair.server : pair.client).bandwidthStats();
       t.is(numbers?.upload?.bytesPerSecond, 2 * MB);
-      // How long, a busy machine decides: what it is late by nobody holds back.
-      t.true((numbers?.upload?.throttledMs ?? 0) > 0);
       t.is((side === 'server' ? pair.client : pair.server).bandwidthStats(), undefined);
     });
   }
@@ -65,12 +63,14 @@ test('what a visitor said while a target was looked for stands in the queue, too
   await using pair = await startPair({ target: 1, tunnelClient });
   const bytes = numbered(120_000);
   const visitor = pair.visit();
+  const startedAt = performance.now();
   visitor.end(bytes);
   const pieces: Buffer[] = [];
   visitor.on('data', (piece: Buffer) => pieces.push(piece));
   await once(visitor, 'end');
   t.is(digest(Buffer.concat(pieces)), digest(bytes));
-  t.true((pair.client.bandwidthStats()?.upload?.throttledMs ?? 0) > 0);
+  // What is beyond the burst of 64 KiB, with a tenth off for clocks.
+  t.true(performance.now() - startedAt >= 490);
 });
 
 test('a visitor whose first client turns it away brings what was held back to the next', async (t) => {
