@@ -53,12 +53,32 @@ for (const flow of ['reverse', 'forward'] as const) {
   }
 }
 
+for (const flow of ['reverse', 'forward'] as const) {
+  for (const side of ['server', 'client'] as const) {
+    test(`${flow}, limits at the ${side}: the time is counted in which a visit is held back`, async (t) => {
+      await using target = await startTarget(echo);
+      // So little that a busy machine cannot be late by as much: 4 KiB in two seconds, behind the burst.
+      await using pair = await startPair({ ...limited(side, { upload: 2048 }, flow), target: target.port });
+      const [here, there] = side === 'server' ? [pair.server, pair.client] : [pair.client, pair.server];
+      const visitor = pair
+        .visit()
+        .resume()
+        .on('error', () => {});
+      t.is(here.bandwidthStats()?.upload?.throttledMs, 0);
+      visitor.write(Buffer.alloc(100_000));
+      await until(() => (here.bandwidthStats()?.upload?.throttledMs ?? 0) > 500, 'it has been held back for so long');
+      t.is(there.bandwidthStats(), undefined);
+      visitor.destroy();
+    });
+  }
+}
+
 test('what a visitor said while a target was looked for stands in the queue, too', async (t) => {
   await using target = await startTarget(echo);
   const tunnelClient = {
     target: [`127.0.0.1:${await freePort()}`, `127.0.0.1:${target.port}`],
     targets: { strategy: 'failover' as const, check: 'off' as const, warm: 1 },
-    bandwidth: { upload: 100_000, download: 200_000 },
+    bandwidth: { upload: 20_000, download: 200_000 },
   };
   await using pair = await startPair({ target: 1, tunnelClient });
   const bytes = numbered(120_000);
@@ -69,8 +89,9 @@ test('what a visitor said while a target was looked for stands in the queue, too
   visitor.on('data', (piece: Buffer) => pieces.push(piece));
   await once(visitor, 'end');
   t.is(digest(Buffer.concat(pieces)), digest(bytes));
-  // What is beyond the burst of 64 KiB, with a tenth off for clocks.
-  t.true(performance.now() - startedAt >= 490);
+  // What is beyond the burst of 64 KiB takes 2.7 s, with a tenth off for clocks.
+  t.true(performance.now() - startedAt >= 2450);
+  t.true((pair.client.bandwidthStats()?.upload?.throttledMs ?? 0) > 400);
 });
 
 test('a visitor whose first client turns it away brings what was held back to the next', async (t) => {
