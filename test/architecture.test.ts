@@ -40,7 +40,7 @@ const DOORS: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** Files directly under src/shared that every room may use. */
-const BASE = new Set(['clock', 'close-reason', 'errors', 'events', 'load-meter', 'options', 'units']);
+const BASE = new Set(['abort', 'clock', 'close-reason', 'errors', 'events', 'load-meter', 'options', 'units']);
 
 /** The files that may hold sockets: the edges. Types are free. */
 const SOCKETS: Readonly<Record<string, readonly string[]>> = {

@@ -1,3 +1,4 @@
+import { offAbort, onAbort } from '../abort.ts';
 import type { Clock, Timer } from '../clock.ts';
 import type { GroupFilter } from './idle-list.ts';
 import type { Linked } from './linked-list.ts';
@@ -52,7 +53,7 @@ export class Waiter<V> implements Linked<Waiter<V>> {
     if (options.timeoutMs !== Infinity) {
       this.#timer = options.clock.setTimeout(() => this.#leave(options.timedOut(this.waitedMs)), options.timeoutMs);
     }
-    options.signal?.addEventListener('abort', this.#aborted, { once: true });
+    if (options.signal !== undefined) onAbort(options.signal, this.#aborted);
   }
 
   get waitedMs(): number {
@@ -84,8 +85,9 @@ export class Waiter<V> implements Linked<Waiter<V>> {
   #end(settle: () => void): boolean {
     if (this.#ended) return false;
     this.#ended = true;
-    this.#options.clock.clearTimeout(this.#timer);
-    this.#options.signal?.removeEventListener('abort', this.#aborted);
+    const { clock, signal } = this.#options;
+    clock.clearTimeout(this.#timer);
+    if (signal !== undefined) offAbort(signal, this.#aborted);
     settle();
     return true;
   }

@@ -1,3 +1,5 @@
+import { offAbort, onAbort } from '../abort.ts';
+
 /** Those who wait until a pool is warm. */
 export class WarmWatch {
   readonly #watchers = new Set<{ readonly wanted: number; end(error?: unknown): void }>();
@@ -10,13 +12,13 @@ export class WarmWatch {
         wanted,
         end: (error?: unknown): void => {
           this.#watchers.delete(watcher);
-          signal?.removeEventListener('abort', aborted);
+          if (signal !== undefined) offAbort(signal, aborted);
           if (error === undefined) resolve();
           else reject(error);
         },
       };
       this.#watchers.add(watcher);
-      signal?.addEventListener('abort', aborted, { once: true });
+      if (signal !== undefined) onAbort(signal, aborted);
     });
   }
 

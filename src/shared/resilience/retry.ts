@@ -1,5 +1,6 @@
 /** Tries again what may go well the next time. */
 import * as v from 'valibot';
+import { offAbort, onAbort } from '../abort.ts';
 import { type Clock, systemClock, type Timer } from '../clock.ts';
 import { InvalidOptionError } from '../errors.ts';
 import { callback, checkOptions, instance, milliseconds, wholeNumber } from '../options.ts';
@@ -85,13 +86,13 @@ export async function retry<R>(work: (attempt: number) => R | Promise<R>, option
 function pause(ms: number, clock: Clock, signal: AbortSignal | undefined): Promise<void> {
   return new Promise((resolve, reject) => {
     const timer: Timer = clock.setTimeout(() => {
-      signal?.removeEventListener('abort', aborted);
+      if (signal !== undefined) offAbort(signal, aborted);
       resolve();
     }, ms);
     const aborted = (): void => {
       clock.clearTimeout(timer);
       reject(signal?.reason as Error);
     };
-    signal?.addEventListener('abort', aborted, { once: true });
+    if (signal !== undefined) onAbort(signal, aborted);
   });
 }

@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events';
 import test from 'ava';
 import type { Lease } from '../../../src/shared/pool/lease.ts';
 import { type FakeConnection, fill, poolOf } from '../../helpers/fake-connection.ts';
@@ -54,6 +55,20 @@ test('an abort ends the wait with its reason, and the connection goes to the nex
   fill(pool, ['a']);
   t.is((await next).id, 'a');
   await t.throwsAsync(pool.acquire({ signal: abort.signal }), { message: 'changed my mind' });
+});
+
+test('one signal for many who wait has one listener, and none once they are served', async (t) => {
+  const { pool } = poolOf({ max: 21 });
+  const { signal } = new AbortController();
+  const leases = Array.from({ length: 20 }, () => pool.acquire({ signal }));
+  const warm = Array.from({ length: 20 }, () => pool.warmed(1, { signal }));
+  t.is(getEventListeners(signal, 'abort').length, 1);
+  fill(
+    pool,
+    Array.from({ length: 21 }, (_, index) => `c${index}`),
+  );
+  await Promise.all([...leases, ...warm]);
+  t.is(getEventListeners(signal, 'abort').length, 0);
 });
 
 test('an abort while the connection is being granted comes too late, and harms nobody who waits', async (t) => {

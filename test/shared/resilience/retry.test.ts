@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events';
 import test from 'ava';
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
@@ -159,4 +160,14 @@ for (const [error, expected] of judged) {
 test("an AbortError of Node's is not tried again", async (t) => {
   const error = await t.throwsAsync(sleep(1000, undefined, { signal: AbortSignal.abort() }));
   t.false(isRetryable(error));
+});
+
+test('one signal for many pauses has one listener, and none once they are over', async (t) => {
+  const { signal } = new AbortController();
+  const tries = Array.from({ length: 20 }, () => failing(1, { signal }));
+  for (const { time } of tries) await time.advance(0);
+  t.is(getEventListeners(signal, 'abort').length, 1);
+  for (const { time } of tries) await time.advance(1000);
+  await Promise.all(tries.map(({ result }) => result));
+  t.is(getEventListeners(signal, 'abort').length, 0);
 });
