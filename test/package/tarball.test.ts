@@ -42,6 +42,8 @@ const WANTED = [
   'bin/poold.js',
   'dist/src/index.js',
   'dist/src/index.d.ts',
+  'dist/src/request.js',
+  'dist/src/request.d.ts',
   'dist/src/cli/main.js',
   'dist/src/cli/admin/dashboard/page/main.js',
   'dist/man/poold.1',
@@ -67,9 +69,39 @@ console.log(server.tryAcquire() === undefined, ClientPool.name, PooldError.name)
 export const wrong: ServerPoolOptions<false> = { listen: 7000 };
 await server.close();
 `;
+/** The second door: a codec and a client of one's own, over a real server. */
+const REQUESTS = `import { createServer, type AddressInfo } from 'node:net';
+import { type Codec, type Decoder, RequestClient, RequestError, socketFactory } from 'poold/request';
+class Lines implements Decoder<string> {
+  #rest = '';
+  push(bytes: Buffer): string[] {
+    const lines = (this.#rest + bytes.toString()).split('\\n');
+    this.#rest = lines.pop() ?? '';
+    return lines;
+  }
+}
+const codec: Codec<number, string> = { encode: (asked) => \`\${asked}\\n\`, decoder: () => new Lines() };
+const server = createServer((socket) => socket.pipe(socket));
+await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve));
+const { port } = server.address() as AddressInfo;
+const client = new RequestClient({
+  codec,
+  servers: [{ name: 'echo', factory: socketFactory({ host: '127.0.0.1', port }) }],
+  mode: 'pipeline',
+  idempotent: (asked) => asked > 0,
+});
+client.on('failed', ({ error }) => console.log(error instanceof RequestError && error.kind));
+const reply: string = await client.request(7, { timeoutMs: 5000 });
+const { replies } = await client.requestMany(['8'], (key) => Number(key));
+console.log(reply, replies.get('8'), client.stats().answered);
+// @ts-expect-error the codec asks with numbers
+export const wrong = (): Promise<string> => client.request('7');
+await client.close();
+server.close();
+`;
 const TSCONFIG = {
   compilerOptions: { module: 'nodenext', strict: true, target: 'es2022', types: ['node'], outDir: 'out' },
-  files: ['program.ts'],
+  files: ['program.ts', 'requests.ts'],
 };
 
 test('what npm packs, installed in an empty folder, is a command and a library with types', async (t) => {
@@ -111,10 +143,12 @@ test('what npm packs, installed in an empty folder, is a command and a library w
   t.is(await demo.ended(), 0, demo.output);
 
   await writeFile(join(project, 'program.ts'), PROGRAM);
+  await writeFile(join(project, 'requests.ts'), REQUESTS);
   await writeFile(join(project, 'tsconfig.json'), JSON.stringify(TSCONFIG));
   const tsc = join(process.cwd(), 'node_modules/.bin/tsc');
   const compiled = await run(tsc, ['-p', '.'], { cwd: project }).catch((error: { stdout: string }) => error);
   t.is(compiled.stdout, '');
-  t.deepEqual(await readdir(join(project, 'out')), ['program.js']);
+  t.deepEqual(await readdir(join(project, 'out')), ['program.js', 'requests.js']);
   t.is((await run(process.execPath, ['out/program.js'], { cwd: project })).stdout, 'true ClientPool PooldError\n');
+  t.is((await run(process.execPath, ['out/requests.js'], { cwd: project })).stdout, '7 8 2\n');
 });

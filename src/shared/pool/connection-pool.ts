@@ -330,6 +330,11 @@ export class ConnectionPool<T extends PoolConnection>
     }
   }
 
+  /** Refuses everyone who waits: what they wait for cannot be made. */
+  protected refuseWaiting(error: Error): void {
+    for (const waiter of this.#queue.takeAll()) waiter.refuse(error);
+  }
+
   /** Sets what a dial loop decides. */
   protected setLevel({ capacity, interval, max }: { capacity?: number; interval?: number; max?: number }): void {
     if (max !== undefined) this.#max = max;
@@ -591,7 +596,7 @@ export class ConnectionPool<T extends PoolConnection>
   }
 
   #refuseAll(error: PoolClosedError): void {
-    for (const waiter of this.#queue.takeAll()) waiter.refuse(error);
+    this.refuseWaiting(error);
     this.#warm.refuseAll(error);
   }
 }
