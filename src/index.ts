@@ -1,4 +1,13 @@
 /** poold as a library: the public names. No logic lives here. */
+export type { BackendStats } from './balancer/backend.ts';
+export type * from './balancer/balancer-events.ts';
+export type {
+  BalancerHealthOptions,
+  BalancerRulesOptions,
+  HttpBalancerOptions,
+} from './balancer/balancer-options.ts';
+export type { BalancerStats, StatusClass } from './balancer/balancer-stats.ts';
+export { HttpBalancer } from './balancer/http-balancer.ts';
 export { ClientPool } from './client/client-pool.ts';
 export type { ClientPoolOptions, PublishOption } from './client/client-pool-options.ts';
 export type { Connect } from './client/dial.ts';

@@ -64,7 +64,7 @@ export interface TargetsOptions {
 export type TargetsRules = Required<TargetsOptions>;
 
 /** What a GET may ask for: a path that needs no encoding. */
-const HTTP_PATH = /^\/(?!\/)[!-~]*$/;
+export const HTTP_PATH = /^\/(?!\/)[!-~]*$/;
 
 /** The most connections kept ready for each target. */
 const MAX_WARM = 1024;

@@ -1,0 +1,49 @@
+import test from 'ava';
+import { type Failure, mayRenew, mayRetry } from '../../src/balancer/retry-rule.ts';
+
+/** A GET that could not be connected, with another server there. */
+const UNSENT: Failure = {
+  retries: 0,
+  maxRetries: 2,
+  method: 'GET',
+  isSent: false,
+  hasBody: false,
+  bodyBytes: 0,
+  isLate: false,
+  isReused: false,
+  hasOther: true,
+};
+
+for (const [what, may, change] of [
+  ['a GET that was not sent', true, {}],
+  ['a POST with a body that was not sent', true, { method: 'POST', hasBody: true }],
+  ['one whose connect took too long', true, { isLate: true }],
+  ['one that was not sent, with no other server', false, { hasOther: false }],
+  ['one that was not sent, and whose body has begun', false, { method: 'PUT', hasBody: true, bodyBytes: 1 }],
+  ['a GET that was sent', true, { isSent: true }],
+  ['a GET that was sent, with no other server', true, { isSent: true, hasOther: false }],
+  ['a GET with a body that was sent', false, { isSent: true, hasBody: true }],
+  ['a GET whose answer took too long', false, { isSent: true, isLate: true }],
+  ['a POST that was sent', false, { isSent: true, method: 'POST' }],
+  ['a DELETE that was sent', false, { isSent: true, method: 'DELETE' }],
+  ['one that was tried often enough', false, { retries: 2 }],
+] as const) {
+  test(`${what} is ${may ? '' : 'not '}tried again`, (t) => {
+    t.is(mayRetry({ ...UNSENT, ...change }), may);
+  });
+}
+
+const REUSED: Failure = { ...UNSENT, isSent: true, isReused: true };
+
+for (const [what, may, change] of [
+  ['a GET on a kept connection', true, {}],
+  ['one that was tried often enough', true, { retries: 2 }],
+  ['one on a connection of its own', false, { isReused: false }],
+  ['a POST', false, { method: 'POST' }],
+  ['a GET with a body', false, { hasBody: true }],
+  ['one whose answer took too long', false, { isLate: true }],
+] as const) {
+  test(`${what} is ${may ? '' : 'not '}sent once more, uncounted`, (t) => {
+    t.is(mayRenew({ ...REUSED, ...change }), may);
+  });
+}
