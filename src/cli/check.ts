@@ -17,6 +17,13 @@ import { rehearseClient, rehearseServer } from './rehearse.ts';
 export async function checkFile(path: string, typed: (side: Side) => Command): Promise<string> {
   const { side } = readConfig(path, levelsOf, process.env);
   const command = typed(side);
+  if (side === 'balance') {
+    // Imported late: the others do without an HTTP client.
+    const { balancePlan, makeBalancer } = await import('./balance/balance-plan.ts');
+    const plan = balancePlan(command);
+    makeBalancer(plan).destroy();
+    return planText(side, plan);
+  }
   if (side === 'server') {
     const plan = await serverPlan(command);
     adminSettings(plan.command);

@@ -1,5 +1,6 @@
 /** Which flags each command has, and which of them may stand where in a file. */
 import { ADMIN_FLAGS } from './admin-flags.ts';
+import { BALANCE_CONFIG, BALANCE_FLAGS, HEALTH_FLAGS } from './balance/balance-flags.ts';
 import { BANDWIDTH_FLAGS } from './bandwidth-flags.ts';
 import type { Levels, Side } from './config/config-file.ts';
 import { DATAGRAM_FLAGS } from './datagram-flags.ts';
@@ -52,6 +53,14 @@ export const COMMAND_ROWS: Readonly<Record<Side, readonly Rows[]>> = {
     ADMIN_FLAGS,
     PATIENCE_FLAGS,
   ],
+  balance: [
+    { BALANCE_CONFIG },
+    BALANCE_FLAGS,
+    HEALTH_FLAGS,
+    VISITORS_FLAGS,
+    { ...COMMON_FLAGS, tokenFile: null },
+    ADMIN_FLAGS,
+  ],
 };
 
 /** The flags of some tables. */
@@ -72,6 +81,7 @@ const PROCESS: Readonly<Record<Side, readonly Flag[]>> = {
     ...flagsOf([PUBLISH_FLAGS, SERVER_TLS_FLAGS, COMMON_FLAGS, ADMIN_FLAGS]),
   ],
   client: flagsOf([{ ...COMMON_FLAGS, tokenFile: null }, ADMIN_FLAGS, PATIENCE_FLAGS]),
+  balance: flagsOf(COMMAND_ROWS.balance).filter((flag) => flag !== BALANCE_CONFIG),
 };
 
 /** Those of the process that a reload can change. */
@@ -80,6 +90,11 @@ const RENEWED: readonly Flag[] = [
   SERVER_POOL_FLAGS.token,
   COMMON_FLAGS.tokenFile,
   COMMON_FLAGS.gracePeriod,
+  ...flagsOf([
+    { ...BALANCE_FLAGS, listen: null, headerTimeoutMs: null, maxHeaderBytes: null, idleTimeoutMs: null },
+    HEALTH_FLAGS,
+    VISITORS_FLAGS,
+  ]),
 ];
 
 /** Those that a reload reads again where they are given; they neither come nor go. */
@@ -95,19 +110,27 @@ export function lastingFlags(side: Side): { readonly values: readonly Flag[]; re
 const OWN: Readonly<Record<Side, readonly Flag[]>> = {
   server: [TUNNEL_SERVER_FLAGS.public, TUNNEL_SERVER_FLAGS.hosts, TUNNEL_SERVER_FLAGS.target],
   client: [TUNNEL_CLIENT_FLAGS.target, TUNNEL_CLIENT_FLAGS.local, CLIENT_POOL_FLAGS.publish],
+  balance: [],
 };
 
 /** Said by a tunnel's key in the file. */
-const NAME: Readonly<Record<Side, Flag>> = { server: SERVER_POOL_FLAGS.tunnel, client: CLIENT_POOL_FLAGS.tunnel };
+const NAME: Readonly<Record<Side, Flag | undefined>> = {
+  server: SERVER_POOL_FLAGS.tunnel,
+  client: CLIENT_POOL_FLAGS.tunnel,
+  balance: undefined,
+};
 
-/** The flag that a tunnel's key in the file stands for. */
-export function nameFlag(side: Side): Flag {
+/** The flag that a tunnel's key in the file stands for; undefined where a file has no tunnels. */
+export function nameFlag(side: 'server' | 'client'): Flag;
+export function nameFlag(side: Side): Flag | undefined;
+export function nameFlag(side: Side): Flag | undefined {
   return NAME[side];
 }
 
 /** Where the flags of a command may stand in a file. */
 export function levelsOf(side: Side): Levels {
   const [process, own] = [PROCESS[side], OWN[side]];
-  const shared = flagsOf(COMMAND_ROWS[side]).filter((flag) => ![CONFIG, NAME[side], ...process, ...own].includes(flag));
+  const elsewhere = new Set<Flag | undefined>([CONFIG, BALANCE_CONFIG, NAME[side], ...process, ...own]);
+  const shared = flagsOf(COMMAND_ROWS[side]).filter((flag) => !elsewhere.has(flag));
   return { process, own, shared };
 }

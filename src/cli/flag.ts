@@ -11,6 +11,8 @@ export interface Flag {
   readonly default?: string;
   /** Reads the value; what it throws becomes the error's text. Left out: the text as it is. */
   readonly parse?: (text: string) => unknown;
+  /** Another key for it in a file. */
+  readonly alias?: string;
   /** May be given more than once, and takes several values separated by commas. */
   readonly repeatable?: true;
   /** A value that begins with @ names a file of values, one a line: `any` number of them, or `some` at least. */

@@ -11,7 +11,7 @@ import type { TunnelServerOptions } from '../server/tunnel-server.ts';
 import { type AddressOptions, parseAddress } from '../shared/net/address.ts';
 import { STRATEGIES } from '../shared/policy/strategy.ts';
 import type { ClientTlsOptions, ServerTlsOptions } from '../shared/tls/modes.ts';
-import { parseDuration } from '../shared/units.ts';
+import { parseDuration, parseSize } from '../shared/units.ts';
 import type { Flag } from './flag.ts';
 import type { Patience } from './giving-up.ts';
 
@@ -23,6 +23,9 @@ export type Table<T> = { readonly [K in keyof Required<T>]: Flag | null };
 
 /** Reads a duration, ms. */
 export const duration = (text: string): number => parseDuration(text);
+
+/** Reads a size, bytes. */
+export const size = (text: string): number => parseSize(text);
 
 /** Reads a whole number. */
 export function count(text: string): number {
@@ -36,7 +39,8 @@ export function yesOrNo(text: string): boolean {
   return text === 'yes';
 }
 
-function address(options: AddressOptions) {
+/** Reads an address. */
+export function address(options: AddressOptions) {
   return (text: string) => parseAddress(text, options);
 }
 

@@ -1,6 +1,7 @@
-/** The help of `poold server` and `poold client`: what stands under which heading, in which order, and how a flag is described. */
+/** The help of the commands that run: what stands under which heading, in which order, and how a flag is described. */
 import type { Help, Option } from 'commander';
 import { ADMIN_FLAGS } from './admin-flags.ts';
+import { BALANCE_CONFIG, BALANCE_FLAGS, HEALTH_FLAGS } from './balance/balance-flags.ts';
 import { flagsOf, type Rows } from './command-flags.ts';
 import { BANDWIDTH_FLAGS } from './bandwidth-flags.ts';
 import { DATAGRAM_FLAGS } from './datagram-flags.ts';
@@ -32,8 +33,15 @@ interface HelpGroup {
   readonly tables: readonly Rows[];
 }
 
-/** For both commands: each has its own part of the flags. */
+/** For all commands: each has its own part of the flags. */
 const GROUPS: readonly HelpGroup[] = [
+  {
+    heading: 'The balancer, from where to where:',
+    flags: [BALANCE_CONFIG, BALANCE_FLAGS.listen, BALANCE_FLAGS.servers, BALANCE_FLAGS.strategy],
+    tables: [],
+  },
+  { heading: 'Requests:', flags: [], tables: [BALANCE_FLAGS] },
+  { heading: 'Health of the servers:', flags: [], tables: [HEALTH_FLAGS] },
   {
     heading: 'The tunnel, from where to where:',
     flags: [

@@ -36,6 +36,14 @@ Examples:
 
 Every flag can be set in the environment: --keep-alive 10s is POOLD_KEEP_ALIVE=10s.`;
 
+const BALANCE_EXAMPLES = `
+Examples:
+  $ poold balance --listen 127.0.0.1:8080 --server 127.0.0.1:3000 --server 127.0.0.1:3001
+  $ poold balance --listen 0.0.0.0:80 --server 10.0.0.5:3000,10.0.0.6:3000 --health-path /healthz --admin 9090
+  $ poold balance -c lb.yaml
+
+Every flag can be set in the environment: --timeout 10s is POOLD_TIMEOUT=10s.`;
+
 const CHECK_EXAMPLES = `
 Examples:
   $ poold check poold.yaml
@@ -110,6 +118,18 @@ export async function main(argv: readonly string[]): Promise<ExitCode> {
       code = await withAdmin(adminSettings(plan.command), 'client', (admin) => runClient(plan, again, admin));
     });
   addFlags(client, COMMAND_ROWS.client);
+  const balance = program
+    .command('balance')
+    .description('spreads HTTP requests over servers, on connections that are kept')
+    .addHelpText('after', BALANCE_EXAMPLES)
+    .action(async (_options, command: Command) => {
+      const { balancePlan } = await import('./balance/balance-plan.ts');
+      const plan = balancePlan(command);
+      const { runBalance } = await import('./balance/run-balance.ts');
+      const adminAt = adminSettings(plan.command);
+      code = await withAdmin(adminAt, 'balance', (admin) => runBalance(plan, () => balancePlan(command), admin));
+    });
+  addFlags(balance, COMMAND_ROWS.balance);
   program
     .command('token')
     .description('prints a good token')
@@ -120,7 +140,7 @@ export async function main(argv: readonly string[]): Promise<ExitCode> {
   program
     .command('check')
     .description('checks a configuration file, and prints what would hold; flags of its command may follow')
-    .argument('<file>', 'the file of a server or a client')
+    .argument('<file>', 'the file of a server, a client or a balancer')
     .option('--print', 'print each option, and where its value is from: flag, environment, file or default')
     .allowUnknownOption()
     .allowExcessArguments()

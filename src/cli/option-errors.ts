@@ -1,6 +1,7 @@
 /** The library's complaints about its options, in the words of whoever gave them: flags and variables. */
 import type { Command } from 'commander';
 import { ConfigError, InvalidOptionError } from '../shared/errors.ts';
+import { BALANCE_FLAGS, HEALTH_FLAGS } from './balance/balance-flags.ts';
 import { BANDWIDTH_FLAGS } from './bandwidth-flags.ts';
 import { DATAGRAM_FLAGS } from './datagram-flags.ts';
 import { type Flag, nameOf } from './flag.ts';
@@ -59,6 +60,10 @@ function flagOf(option: string, command: Command): Flag | undefined {
   if (head === 'targets') return targets[tail.split('.', 1)[0] ?? ''] ?? undefined;
   const visitors: Rows = VISITORS_FLAGS;
   if (head === 'visitors') return visitors[tail.split('.', 1)[0] ?? ''] ?? undefined;
+  const health: Rows = HEALTH_FLAGS;
+  if (head === 'health') return health[tail] ?? undefined;
+  const balance: Rows = BALANCE_FLAGS;
+  if (command.name() === 'balance') return balance[head] ?? visitors[head] ?? undefined;
   const bandwidth: Rows = BANDWIDTH_FLAGS;
   if (head === 'bandwidth') return bandwidth[tail] ?? undefined;
   const pool: Rows = isServer ? SERVER_POOL_FLAGS : CLIENT_POOL_FLAGS;

@@ -6,7 +6,7 @@ import { BANDWIDTH_FLAGS } from './bandwidth-flags.ts';
 import { levelsOf } from './command-flags.ts';
 import type { Side } from './config/config-file.ts';
 import { type Flag, keyOf, nameOf, valueOf } from './flag.ts';
-import { CLIENT_POOL_FLAGS, duration, TOKEN, TOKENS } from './flags.ts';
+import { CLIENT_POOL_FLAGS, duration, size, TOKEN, TOKENS } from './flags.ts';
 import { strangersTo } from './flow.ts';
 import type { ClientPlan, ServerPlan } from './plan.ts';
 
@@ -19,12 +19,13 @@ const COMMENT_AT = 40;
  */
 export function planText(
   side: Side,
-  { command, tunnels }: Pick<ServerPlan | ClientPlan, 'command' | 'tunnels'>,
+  { command, tunnels }: Pick<ServerPlan | ClientPlan, 'command'> & Partial<Pick<ServerPlan | ClientPlan, 'tunnels'>>,
 ): string {
   const { process, shared, own } = levelsOf(side);
   const listed = valueOf(TOKENS, command) === undefined ? [] : [TOKENS];
-  const lines = [`${side}:`, ...[...process, ...listed].map((flag) => lineOf(flag, command, '  ')), '  tunnels:'];
-  for (const [name, { command: its }] of tunnels) {
+  const lines = [`${side}:`, ...[...process, ...listed].map((flag) => lineOf(flag, command, '  '))];
+  if (side !== 'balance') lines.push('  tunnels:');
+  for (const [name, { command: its }] of tunnels ?? []) {
     const strangers = strangersTo(its);
     const flags = [...own, ...shared].filter((flag) => !strangers.has(flag));
     lines.push(`    ${name}:`, ...flags.map((flag) => lineOf(flag, its, '      ')));
@@ -48,7 +49,8 @@ function valueText(flag: Flag, value: unknown): string {
   if (Array.isArray(value)) return `[${value.map((one) => valueText(flag, one)).join(', ')}]`;
   if (typeof value === 'boolean') return value ? 'yes' : 'no';
   if (typeof value === 'number' && flag.parse === duration) return formatDuration(value);
-  if (typeof value === 'number' && flag.parse === BANDWIDTH_FLAGS.upload.parse) return formatSize(value);
+  const isSize = flag.parse === BANDWIDTH_FLAGS.upload.parse || flag.parse === size;
+  if (typeof value === 'number' && isSize) return formatSize(value);
   if (typeof value !== 'object' || value === null) return plainOrQuoted(String(value));
   return plainOrQuoted('http' in value ? `http:${String(value.http)}` : formatAddress(value as Address));
 }

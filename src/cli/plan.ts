@@ -119,13 +119,20 @@ function refuseReading(command: Command): void {
   throw new ConfigError(`${nameOf(stray, command)}: has no effect without ${nameOf(visitors, command)}: ${why}`);
 }
 
-function commandsOf(command: Command, side: Side): FileCommands & { readonly fromFile: boolean } {
+/**
+ * The commands that a command line stands for: its own, or those of its file.
+ *
+ * @throws ConfigError saying what is wrong with the file
+ */
+export function commandsOf(command: Command, side: Side): FileCommands & { readonly fromFile: boolean } {
   const path = valueOf(CONFIG, command) as string | undefined;
   if (path === undefined) {
-    const name = (valueOf(nameFlag(side), command) as string | undefined) ?? DEFAULT_TUNNEL;
-    if (!isForOthers(command, side)) return { process: command, tunnels: new Map([[name, command]]), fromFile: false };
-    refuseReading(command);
-    return { process: command, tunnels: new Map(), fromFile: false };
+    const flag = nameFlag(side);
+    const name = (flag && (valueOf(flag, command) as string | undefined)) ?? DEFAULT_TUNNEL;
+    const forOthers = isForOthers(command, side);
+    if (forOthers) refuseReading(command);
+    const tunnels = new Map(side === 'balance' || forOthers ? [] : [[name, command]]);
+    return { process: command, tunnels, fromFile: false };
   }
   const file = readConfig(path, levelsOf, process.env);
   if (file.side === side) return { ...fileCommands(command, file), fromFile: true };

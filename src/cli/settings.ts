@@ -33,7 +33,7 @@ import { VISITORS_FLAGS } from './visitor-flags.ts';
 import { canSharePort } from './workers/shared-port.ts';
 
 /** What both commands have beside the library's options. */
-interface CommonSettings {
+export interface CommonSettings {
   readonly gracePeriodMs: number;
   readonly logLevel: string;
   readonly logFormat: 'pretty' | 'json' | undefined;
@@ -146,7 +146,7 @@ export async function clientTunnel(command: Command): Promise<ClientTunnel> {
 }
 
 /** @throws ConfigError when nothing sets a flag that must be set */
-function wants(flag: Flag, command: Command, why: string): void {
+export function wants(flag: Flag, command: Command, why: string): void {
   if (valueOf(flag, command) === undefined) throw new ConfigError(`${nameOf(flag, command)}: is missing; ${why}`);
 }
 
@@ -184,7 +184,7 @@ function tunnelValues(
 }
 
 /** The values of a table's flags that were given, by the library's names. */
-function pick(command: Command, table: Readonly<Record<string, Flag | null>>): Values {
+export function pick(command: Command, table: Readonly<Record<string, Flag | null>>): Values {
   const values: Values = {};
   for (const [option, flag] of Object.entries(table)) {
     if (flag === null) continue;
@@ -210,7 +210,8 @@ function withFiles(values: readonly string[], flag: Flag, command: Command): str
   return entries;
 }
 
-function commonSettings(command: Command): CommonSettings {
+/** @returns what every command has that runs */
+export function commonSettings(command: Command): CommonSettings {
   const {
     gracePeriod = 10_000,
     logLevel = 'info',

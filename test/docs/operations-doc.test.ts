@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import test from 'ava';
 import { makeReport } from '../../src/cli/admin/local-source.ts';
+import { BALANCE_FAMILIES, BALANCE_HISTOGRAMS } from '../../src/shared/telemetry/balance-families.ts';
 import {
   HISTOGRAM_FAMILIES,
   LISTENER_FAMILIES,
@@ -15,7 +16,8 @@ const page = readFileSync('docs/operations.md', 'utf8');
 const lines = new Set(page.split('\n').map((line) => line.replaceAll(/ +/g, ' ')));
 
 test('every metric is on the page as it is, and the page has no other', (t) => {
-  const families = [...NUMBER_FAMILIES, ...HISTOGRAM_FAMILIES, ...LISTENER_FAMILIES, ...PUBLIC_FAMILIES];
+  const ofTunnels = [...NUMBER_FAMILIES, ...HISTOGRAM_FAMILIES, ...LISTENER_FAMILIES, ...PUBLIC_FAMILIES];
+  const families = [...ofTunnels, ...BALANCE_FAMILIES, ...BALANCE_HISTOGRAMS];
   for (const { name, type, labels = [], help } of families) {
     const row = `| \`${name}\` | ${type} | ${labels.join(', ')} | ${help} |`.replaceAll(/ +/g, ' ');
     t.true(lines.has(row), row);
@@ -37,11 +39,21 @@ test('the page has every part of a status, and no other', (t) => {
   const tunnel = { ...snapshotOf({}), peers, targets, entrance: 'e', listen: 'l', datagrams, bandwidth };
   const process = { name: 'main', memoryBytes: 0, busy: 0 };
   const listener = { listen: 'l', arriving: 0, slowedAddresses: 0, handshakesFailed: {} };
-  const real = makeReport('server', [process], {
-    tunnels: [tunnel],
-    listeners: [listener],
-    publics: [{ listen: 'l', reading: 0, refused: {} }],
-  });
+  const closed = { answered: 0, refused: 0, broken: 0, 'client-left': 0, upgraded: 0 };
+  const answers = { '1xx': 0, '2xx': 0, '3xx': 0, '4xx': 0, '5xx': 0 };
+  const balancer = {
+    listen: 'l',
+    clients: 0,
+    requests: { on: 0, waiting: 0, opened: 0, closed, answers, retries: 0 },
+    bytes: { received: 0, sent: 0 },
+    refused: {},
+    servers: [{ server: 's', up: true, inUse: 0, total: 0, failed: 0 }],
+    ready: true,
+    times: { request: tunnel.times.wait },
+  };
+  const shared = { listen: 'l', reading: 0, refused: {} };
+  const snapshots = { tunnels: [tunnel], listeners: [listener], publics: [shared], balancers: [balancer] };
+  const real = makeReport('server', [process], snapshots);
   // By reason, and by kind of duration: one stands for all.
   const open = /\.(closed|refused|failed|handshakesFailed)\.|\.times\.(dial|visit)/;
   const keys = (value: object): string[] => keysOf(value).filter((key) => !open.test(key));

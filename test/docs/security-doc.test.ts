@@ -32,7 +32,7 @@ test('every case has tests that bear its number, in each file that the page name
 });
 
 test('the flags and the tests that the page names are there', async (t) => {
-  const names = ['flags', 'visitor-flags', 'publish-flags', 'target-flags'];
+  const names = ['flags', 'visitor-flags', 'publish-flags', 'target-flags', 'balance/balance-flags'];
   const sources = names.map((file) => readFile(`src/cli/${file}.ts`, 'utf8'));
   const help = (await Promise.all(sources)).join('\n');
   for (const [, flag = ''] of page.matchAll(/`(--[a-z-]+)`/g)) t.true(help.includes(`'${flag} `), flag);

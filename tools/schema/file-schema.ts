@@ -7,15 +7,19 @@
  * `1e3` are numbers to YAML, and to a flag they are not).
  */
 import { Command } from 'commander';
+import { BALANCE_FLAGS } from '../../src/cli/balance/balance-flags.ts';
 import { levelsOf } from '../../src/cli/command-flags.ts';
 import type { Side } from '../../src/cli/config/config-file.ts';
-import { NESTED } from '../../src/cli/config/section.ts';
+import { keysOf, NESTED } from '../../src/cli/config/section.ts';
 import { attributeOf, type Flag, keyOf } from '../../src/cli/flag.ts';
 import { FLOW } from '../../src/cli/flags.ts';
 import { strangersToFlow } from '../../src/cli/flow.ts';
 import { flagSchema, type Schema } from './flag-schema.ts';
 
-const SIDES: readonly Side[] = ['server', 'client'];
+const SIDES: readonly Side[] = ['server', 'client', 'balance'];
+
+/** Those that have tunnels. */
+type TunnelSide = Exclude<Side, 'balance'>;
 
 type Properties = Readonly<Record<string, Schema>>;
 
@@ -24,7 +28,7 @@ export function fileSchema(): Schema {
     $schema: 'http://json-schema.org/draft-07/schema#',
     title: 'poold configuration',
     description:
-      'One command, its options, and its tunnels by name. Each option is a flag of the command; see poold(1).',
+      'One command, its options, and its tunnels by name where it has any. Each option is a flag of the command; see poold(1).',
     type: 'object',
     properties: Object.fromEntries(SIDES.map((side) => [side, sideSchema(side)])),
     additionalProperties: false,
@@ -41,6 +45,23 @@ function definitions(side: Side): Properties {
 }
 
 function sideSchema(side: Side): Schema {
+  return side === 'balance' ? balanceSchema() : tunnelsSchema(side);
+}
+
+/** It has options alone. */
+function balanceSchema(): Schema {
+  const { process } = levelsOf('balance');
+  return {
+    description: 'What poold balance does.',
+    type: 'object',
+    properties: { ...references('balance', process), ...nested('balance', process) },
+    additionalProperties: false,
+    // One of the names of each.
+    allOf: [BALANCE_FLAGS.listen, BALANCE_FLAGS.servers].map((flag) => ({ not: { required: keysOf(flag) } })),
+  };
+}
+
+function tunnelsSchema(side: TunnelSide): Schema {
   const { process, shared, own } = levelsOf(side);
   const tunnel: Schema = {
     description: 'A tunnel, by the name that both sides know it by.',
@@ -69,7 +90,8 @@ function sideSchema(side: Side): Schema {
 }
 
 function references(side: Side, flags: readonly Flag[]): Properties {
-  return Object.fromEntries(flags.map((flag) => [keyOf(flag), { $ref: `#/definitions/${side}/${keyOf(flag)}` }]));
+  const all = flags.flatMap((flag) => keysOf(flag).map((key) => [key, keyOf(flag)] as const));
+  return Object.fromEntries(all.map(([key, name]) => [key, { $ref: `#/definitions/${side}/${name}` }]));
 }
 
 /** The maps whose keys are flags' names behind a dash. */
@@ -134,7 +156,7 @@ function says(flow: string): Schema {
 }
 
 /** That the options of the other flow are not there. */
-function without(side: Side, flow: string): Schema {
+function without(side: TunnelSide, flow: string): Schema {
   const command = new Command(side).setOptionValue(attributeOf(FLOW), flow);
   return { properties: Object.fromEntries(strangersToFlow(command).map((flag) => [keyOf(flag), false])) };
 }

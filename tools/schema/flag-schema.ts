@@ -13,6 +13,7 @@ const TEXT: Schema = { type: ['string', 'number', 'boolean'] };
 /** By what the value is called in the flag. Others are texts, or what their choices are. */
 const KINDS: Readonly<Record<string, (flag: Flag) => readonly Schema[]>> = {
   duration: () => [{ type: 'string', pattern: '^(0|[0-9]+(ms|s|m|h))$' }, { const: 0 }],
+  size: () => [{ type: 'string', pattern: '^(0|[0-9]+(B|kB|KB|MB|GB|KiB|MiB|GiB))$' }, { const: 0 }],
   n: numberSchemas,
   port: numberSchemas,
   'host:port': addressSchemas,

@@ -1,5 +1,6 @@
 /** The admin address as a command has it: made before its tunnels, started with them, closed when the command ends. */
 import { performance } from 'node:perf_hooks';
+import type { HttpBalancer } from '../../balancer/http-balancer.ts';
 import type { TunnelClient } from '../../client/tunnel-client.ts';
 import type { ServerListener } from '../../server/server-listener.ts';
 import type { TunnelServer } from '../../server/tunnel-server.ts';
@@ -43,6 +44,11 @@ export class Admin {
   /** Watches an address that several tunnels share. */
   watchPublic(listen: string, listener: PublicListener): void {
     this.#source.watchPublic(listen, listener);
+  }
+
+  /** Watches a balancer. */
+  watchBalancer(balancer: HttpBalancer): void {
+    this.#source.watchBalancer(balancer);
   }
 
   /** Watches a client's end. Returns how to stop that. */

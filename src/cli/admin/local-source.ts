@@ -1,10 +1,12 @@
 /** What one process has to tell of its tunnels. */
 import { performance } from 'node:perf_hooks';
+import type { HttpBalancer } from '../../balancer/http-balancer.ts';
 import type { TunnelClient } from '../../client/tunnel-client.ts';
 import type { ServerListener } from '../../server/server-listener.ts';
 import type { TunnelServer } from '../../server/tunnel-server.ts';
 import { systemClock } from '../../shared/clock.ts';
 import { LoadMeter } from '../../shared/load-meter.ts';
+import { BalanceWatch } from '../../shared/telemetry/balance-watch.ts';
 import { ClientWatch } from '../../shared/telemetry/client-watch.ts';
 import { ListenerWatch } from '../../shared/telemetry/listener-watch.ts';
 import { metricsText, type ProcessMetrics, ProcessWatch, type Snapshots } from '../../shared/telemetry/metrics.ts';
@@ -33,6 +35,7 @@ export class LocalSource implements AdminSource {
   readonly #watches = new Set<TunnelWatch>();
   readonly #listeners: ListenerWatch[] = [];
   readonly #publics: (() => PublicSnapshot)[] = [];
+  #balancer: BalanceWatch | undefined;
   readonly #load = new LoadMeter(systemClock);
 
   /** @param worker which of several processes this is */
@@ -62,6 +65,11 @@ export class LocalSource implements AdminSource {
     return this.#add(new ClientWatch(tunnel, client, systemClock));
   }
 
+  /** Watches a balancer. */
+  watchBalancer(balancer: HttpBalancer): void {
+    this.#balancer = new BalanceWatch(balancer);
+  }
+
   async report(): Promise<StatusReport> {
     return makeReport(this.#role, [this.#processReport()], this.#snapshots());
   }
@@ -89,6 +97,7 @@ export class LocalSource implements AdminSource {
       tunnels: [...this.#watches].map((watch) => watch.snapshot()),
       listeners: this.#listeners.map((watch) => watch.snapshot()),
       publics: this.#publics.map((snapshot) => snapshot()),
+      ...(this.#balancer === undefined ? {} : { balancers: [this.#balancer.snapshot()] }),
     };
   }
 

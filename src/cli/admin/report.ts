@@ -1,5 +1,10 @@
 /** What `/status` says: the same for the dashboard and `poold status`. Its shape is documented in docs/operations.md. */
-import type { ListenerSnapshot, PublicSnapshot, TunnelSnapshot } from '../../shared/telemetry/snapshot.ts';
+import type {
+  BalanceSnapshot,
+  ListenerSnapshot,
+  PublicSnapshot,
+  TunnelSnapshot,
+} from '../../shared/telemetry/snapshot.ts';
 
 /** One of the processes that serve. */
 export interface ProcessReport {
@@ -21,7 +26,7 @@ export interface StatusReport extends Readiness {
   readonly version: 1;
   /** poold's own. */
   readonly poold: string;
-  readonly role: 'server' | 'client' | 'demo';
+  readonly role: 'server' | 'client' | 'demo' | 'balance';
   /** When this was said, and when the process started; ISO 8601. */
   readonly at: string;
   readonly startedAt: string;
@@ -31,6 +36,8 @@ export interface StatusReport extends Readiness {
   readonly listeners: readonly ListenerSnapshot[];
   /** At a server: public addresses that several tunnels share. */
   readonly publics: readonly PublicSnapshot[];
+  /** At a balancer, which has no tunnels. */
+  readonly balancers?: readonly BalanceSnapshot[];
 }
 
 /** Something that an operator may want to know: a line of the log, from info level up. */
@@ -43,13 +50,25 @@ export interface Note {
 }
 
 /** Whether all tunnels serve. A server is ready when it listens, a client when one of its servers is connected. */
-export function readinessOf({ tunnels, listeners }: Pick<StatusReport, 'tunnels' | 'listeners'>): Readiness {
+export function readinessOf({
+  tunnels,
+  listeners,
+  balancers = [],
+}: Pick<StatusReport, 'tunnels' | 'listeners' | 'balancers'>): Readiness {
+  const [balancer] = balancers;
+  if (balancer !== undefined) return readinessOfBalancer(balancer);
   const all = tunnels.map(readinessOfOne);
   const reasons = [...new Set(all.map(({ reason }) => reason))].join('; ');
   // A server may have those tunnels alone that its clients open.
   const listening = listeners.some(({ listen }) => listen !== '');
   if (all.length === 0) return { ready: listening, reason: listening ? 'listening, no tunnels yet' : 'starting' };
   return all.find(({ ready }) => !ready) ?? { ready: true, reason: reasons };
+}
+
+function readinessOfBalancer({ ready, listen, servers }: BalanceSnapshot): Readiness {
+  if (listen === undefined) return { ready: false, reason: 'not listening yet, or ending' };
+  const up = servers.filter((server) => server.up).length;
+  return { ready, reason: `listening, ${up} of ${servers.length} servers up` };
 }
 
 function readinessOfOne({ tunnel, side, ready, peers }: TunnelSnapshot): Readiness {

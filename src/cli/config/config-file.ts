@@ -1,4 +1,4 @@
-/** A configuration file: one command, its options, and its tunnels by name. */
+/** A configuration file: one command, its options, and its tunnels by name, where it has tunnels. */
 import { readFileSync } from 'node:fs';
 import { ConfigError, reasonOf } from '../../shared/errors.ts';
 import type { Flag } from '../flag.ts';
@@ -7,7 +7,12 @@ import { placeOf, readSection, type Section } from './section.ts';
 import { type FileToken, readTokens } from './tokens.ts';
 import { type Branch, type Place, type Problem, readTree, type Tree } from './tree.ts';
 
-export type Side = 'server' | 'client';
+/** Whom a file is for. */
+export type Side = 'server' | 'client' | 'balance';
+
+const SIDES: readonly string[] = ['server', 'client', 'balance'] satisfies readonly Side[];
+
+const ON_TOP = 'server:, client: or balance:';
 
 /** Which flags may stand where. */
 export interface Levels {
@@ -22,7 +27,7 @@ export interface Levels {
 export interface ConfigFile {
   readonly path: string;
   readonly side: Side;
-  /** Where `server:` or `client:` stands. */
+  /** Where `server:`, `client:` or `balance:` stands. */
   readonly place: Place;
   /** What holds for the process, and for each tunnel that does not say otherwise. */
   readonly common: Section;
@@ -53,7 +58,7 @@ export function readConfig(
   if (problems.length > 0) {
     throw new ConfigError(problems.map((problem) => `${placeName(path, problem)}: ${problem.text}`).join('\n'));
   }
-  if (file === undefined) throw new ConfigError(`${path}: is empty; it wants server: or client: on top`);
+  if (file === undefined) throw new ConfigError(`${path}: is empty; it wants ${ON_TOP} on top`);
   return file;
 }
 
@@ -75,14 +80,14 @@ function readSides(tree: Tree, problems: Problem[]): { side: Side; branch: Branc
     problems.push({ line: place.line, path: place.path, text });
     return undefined;
   };
-  if (tree.kind !== 'map') return add(tree, 'wants server: or client: on top');
+  if (tree.kind !== 'map') return add(tree, `wants ${ON_TOP} on top`);
   const keys = [...tree.entries.keys()];
   for (const key of keys) {
     const stray = tree.entries.get(key) as Tree;
-    if (key !== 'server' && key !== 'client') add(stray, 'is not known here; on top stands server: or client:');
+    if (!SIDES.includes(key)) add(stray, `is not known here; on top stands ${ON_TOP}`);
   }
-  const [side, other] = keys.filter((key) => key === 'server' || key === 'client');
-  if (side === undefined) return keys.length > 0 ? undefined : add(tree, 'wants server: or client: on top');
+  const [side, other] = keys.filter((key): key is Side => SIDES.includes(key));
+  if (side === undefined) return keys.length > 0 ? undefined : add(tree, `wants ${ON_TOP} on top`);
   if (other !== undefined)
     return add(tree.entries.get(other) as Tree, `stands beside ${side}:; a file is for one command`);
   const branch = tree.entries.get(side);
@@ -90,8 +95,15 @@ function readSides(tree: Tree, problems: Problem[]): { side: Side; branch: Branc
   return { side, branch };
 }
 
+/** Keys that stand for no flag. */
+const OTHERS: Readonly<Record<Side, readonly string[]>> = {
+  server: ['tunnels', 'tokens'],
+  client: ['tunnels'],
+  balance: [],
+};
+
 function readSide(path: string, side: Side, branch: Branch, levels: Levels, problems: Problem[]): ConfigFile {
-  const others = side === 'server' ? ['tunnels', 'tokens'] : ['tunnels'];
+  const others = OTHERS[side];
   const common = readSection(branch, [...levels.process, ...levels.shared], others, problems);
   const listed = side === 'server' ? branch.entries.get('tokens') : undefined;
   const tokens = listed && { place: placeOf(listed), all: readTokens(listed, problems) };
@@ -100,6 +112,7 @@ function readSide(path: string, side: Side, branch: Branch, levels: Levels, prob
   const add = (place: Place, text: string): void => void problems.push({ line: place.line, path: place.path, text });
   // A server may have those alone that its clients ask for.
   const publishes = side === 'server' && [...common.keys()].includes(PUBLISH_FLAGS.ports);
+  if (side === 'balance') return { path, side, place: placeOf(branch), common, tokens, tunnels };
   if (named === undefined) {
     if (!publishes) add(branch, 'has no tunnels; name one at least below tunnels:');
   } else if (named.kind !== 'map' || named.entries.size === 0) add(named, 'wants tunnels, each by its name');

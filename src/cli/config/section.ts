@@ -27,7 +27,7 @@ export function readSection(
   others: readonly string[],
   problems: Problem[],
 ): Section {
-  const known = new Map([...flags].map((flag) => [keyOf(flag), flag]));
+  const known = new Map([...flags].flatMap((flag) => keysOf(flag).map((key) => [key, flag])));
   const section = new Map<Flag, Given>();
   for (const [key, tree] of flat(entries)) {
     if (others.includes(key)) continue;
@@ -36,8 +36,9 @@ export function readSection(
       problems.push({ ...placeOf(tree), text: `is not known here${hint(key, [...known.keys(), ...others])}` });
       continue;
     }
-    if (section.has(flag)) {
-      problems.push({ ...placeOf(tree), text: 'stands twice, as a key of its own and below another' });
+    const said = section.get(flag);
+    if (said !== undefined) {
+      problems.push({ ...placeOf(tree), text: `stands beside ${said.place.path}, which is the same` });
       continue;
     }
     try {
@@ -50,7 +51,7 @@ export function readSection(
 }
 
 /** Keys whose map's keys are flags' names with a dash in between: `publish: { ports: … }` is `publish-ports: …`. */
-export const NESTED: readonly string[] = ['publish'];
+export const NESTED: readonly string[] = ['publish', 'health'];
 
 function* flat(entries: Branch['entries']): Generator<[key: string, tree: Tree]> {
   for (const [key, tree] of entries) {
@@ -58,6 +59,11 @@ function* flat(entries: Branch['entries']): Generator<[key: string, tree: Tree]>
       for (const [inner, one] of tree.entries) yield [`${key}-${inner}`, one];
     else yield [key, tree];
   }
+}
+
+/** What a flag may be called. */
+export function keysOf(flag: Flag): string[] {
+  return flag.alias === undefined ? [keyOf(flag)] : [keyOf(flag), flag.alias];
 }
 
 /** Where it stands, alone. */

@@ -25,7 +25,7 @@ export interface FileCommands {
 export function fileCommands(command: Command, file: ConfigFile): FileCommands {
   const { side, path, common, tunnels } = file;
   const name = nameFlag(side);
-  const own = new Set<Flag>([...levelsOf(side).own, name]);
+  const own = new Set<Flag>([...levelsOf(side).own, ...(name === undefined ? [] : [name])]);
   for (const flag of own) {
     if (!isTyped(flag, command)) continue;
     throw new ConfigError(`${nameOf(flag, command)}: belongs to one tunnel, and ${path} names them; write it there`);
@@ -53,7 +53,7 @@ export function fileCommands(command: Command, file: ConfigFile): FileCommands {
   const commands = new Map<string, Command>();
   for (const [tunnel, { section, place }] of tunnels) {
     const one = make(section, placeName(path, place));
-    setFromFile(name, one, 'tunnel', tunnel, placeName(path, place));
+    if (name !== undefined) setFromFile(name, one, 'tunnel', tunnel, placeName(path, place));
     commands.set(tunnel, one);
   }
   const process = make(new Map(), placeName(path, file.place));

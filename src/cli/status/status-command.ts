@@ -29,7 +29,7 @@ interface Ask {
 export function addStatusCommand(program: Command, ended: (code: ExitCode) => void): void {
   program
     .command('status')
-    .description('shows how a running server or client is, from its admin address (--admin)')
+    .description('shows how a running server, client or balancer is, from its admin address (--admin)')
     .addOption(toOption(FLAGS.admin))
     .addOption(toOption(FLAGS.token))
     .option('--watch', 'look again each second, until Ctrl+C')

@@ -9,6 +9,8 @@ import type {
 import type { StatusReport } from '../admin/report.ts';
 import type { LimitStats } from '../../shared/tunnel/bandwidth.ts';
 import { bytesText, msText, numberText, spanText } from '../admin/format.ts';
+import { balanceText } from './balance-text.ts';
+import { table } from './table.ts';
 
 /** @param before an earlier report: rates are from there to here; without it there are totals alone */
 export function statusText(report: StatusReport, before: StatusReport | undefined): string {
@@ -22,10 +24,11 @@ export function statusText(report: StatusReport, before: StatusReport | undefine
     const then = before?.tunnels.find((one) => one.tunnel === tunnel.tunnel && one.side === tunnel.side);
     return tunnelText(tunnel, seconds > 0 ? then : undefined, seconds, at);
   });
-  return (
-    [head, ready, ...report.listeners.map(listenerText), ...report.publics.map(publicText), ...tunnels].join('\n') +
-    '\n'
+  const balancers = (report.balancers ?? []).map((balancer, at) =>
+    balanceText(balancer, seconds > 0 ? before?.balancers?.[at] : undefined, seconds),
   );
+  const addresses = [...report.listeners.map(listenerText), ...report.publics.map(publicText)];
+  return [head, ready, ...addresses, ...tunnels, ...balancers].join('\n') + '\n';
 }
 
 function tunnelText(now: TunnelSnapshot, then: TunnelSnapshot | undefined, seconds: number, at: number): string {
@@ -124,15 +127,4 @@ function peerCells(side: TunnelSnapshot['side'], peer: PeerSnapshot, at: number)
   return [...names, ...[peer.idle, peer.inUse].map(numberText), age, numberText(visits)].concat(
     [bytesReceived, bytesSent].map(bytesText),
   );
-}
-
-/** Columns under their heads, as wide as they need to be; nothing for no rows. */
-function table(heads: readonly string[], rows: readonly (readonly string[])[]): string[] {
-  if (rows.length === 0) return [];
-  const widths = heads.map((head, at) => Math.max(head.length, ...rows.map((row) => row[at]?.length ?? 0)));
-  const isNumber = heads.map((_, at) => rows.every((row) => /^(?:[\d,.]+(?: \S+)*|-)$/.test(row[at] ?? '')));
-  const pad = (cell: string, at: number): string =>
-    isNumber[at] === true && at > 0 ? cell.padStart(widths[at] ?? 0) : cell.padEnd(widths[at] ?? 0);
-  const line = (cells: readonly string[]): string => `  ${cells.map(pad).join('  ')}`.trimEnd();
-  return ['', ...[heads, ...rows].map(line)];
 }

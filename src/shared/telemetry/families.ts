@@ -22,9 +22,9 @@ export interface NumberFamily<S = TunnelSnapshot> extends Described {
   readonly read: (snapshot: S) => readonly Sample[];
 }
 
-export interface HistogramFamily extends Described {
+export interface HistogramFamily<S = TunnelSnapshot> extends Described {
   readonly type: 'histogram';
-  readonly read: (snapshot: TunnelSnapshot) => HistogramCounts;
+  readonly read: (snapshot: S) => HistogramCounts;
 }
 
 /** The numbers of {@link BreakerState}. */

@@ -1,5 +1,6 @@
 /** The snapshots of tunnels as Prometheus reads them. */
 import { collectDefaultMetrics, type Gauge, Registry } from 'prom-client';
+import { BALANCE_FAMILIES, BALANCE_HISTOGRAMS } from './balance-families.ts';
 import {
   HISTOGRAM_FAMILIES,
   type HistogramFamily,
@@ -9,7 +10,7 @@ import {
   type NumberFamily,
   PUBLIC_FAMILIES,
 } from './families.ts';
-import type { ListenerSnapshot, PublicSnapshot, TunnelSnapshot } from './snapshot.ts';
+import type { BalanceSnapshot, ListenerSnapshot, PublicSnapshot, TunnelSnapshot } from './snapshot.ts';
 
 /** The metrics of a process, as they go from one process to another. */
 export type ProcessMetrics = readonly Family[];
@@ -39,6 +40,8 @@ export interface Snapshots {
   readonly listeners: readonly ListenerSnapshot[];
   /** Addresses of visitors that several tunnels share. */
   readonly publics: readonly PublicSnapshot[];
+  /** Of a balancer. */
+  readonly balancers?: readonly BalanceSnapshot[];
 }
 
 /** The content type of {@link metricsText}. */
@@ -61,7 +64,7 @@ export class ProcessWatch {
 
 /** The text of `/metrics`. */
 export async function metricsText(
-  { tunnels, listeners, publics }: Snapshots,
+  { tunnels, listeners, publics, balancers = [] }: Snapshots,
   processes: readonly ProcessMetrics[],
 ): Promise<string> {
   const registry = new Registry();
@@ -69,7 +72,12 @@ export async function metricsText(
   const byListen = ({ listen }: { readonly listen: string }): Labels => ({ listen });
   for (const family of LISTENER_FAMILIES) register(registry, family, numbersOf(family, listeners, byListen));
   for (const family of PUBLIC_FAMILIES) register(registry, family, numbersOf(family, publics, byListen));
-  for (const family of HISTOGRAM_FAMILIES) register(registry, family, bucketsOf(family, tunnels));
+  for (const family of HISTOGRAM_FAMILIES) register(registry, family, bucketsOf(family, tunnels, labelsOf));
+  // Nobody but a balancer has them.
+  if (balancers.length > 0) {
+    for (const family of BALANCE_FAMILIES) register(registry, family, numbersOf(family, balancers, noLabels));
+    for (const family of BALANCE_HISTOGRAMS) register(registry, family, bucketsOf(family, balancers, noLabels));
+  }
   const all = processes.flat();
   for (const family of new Map(all.map((one) => [one.name, one])).values()) {
     const values = all.filter(({ name }) => name === family.name).flatMap((one) => one.values);
@@ -94,10 +102,14 @@ function numbersOf<S>(
   );
 }
 
-function bucketsOf({ name, read }: HistogramFamily, snapshots: readonly TunnelSnapshot[]): Value[] {
+function bucketsOf<S>(
+  { name, read }: HistogramFamily<S>,
+  snapshots: readonly S[],
+  labelsOfAll: (snapshot: S) => Labels,
+): Value[] {
   return snapshots.flatMap((snapshot) => {
     const { boundsMs, counts, sumMs } = read(snapshot);
-    const labels = labelsOf(snapshot);
+    const labels = labelsOfAll(snapshot);
     let soFar = 0;
     const buckets = counts.map((count, at): Value => {
       soFar += count;
@@ -108,6 +120,11 @@ function bucketsOf({ name, read }: HistogramFamily, snapshots: readonly TunnelSn
     const sum = { value: sumMs / 1000, labels, metricName: `${name}_sum` };
     return [...buckets, sum, { value: soFar, labels, metricName: `${name}_count` }];
   });
+}
+
+/** A process has one balancer. */
+function noLabels(): Labels {
+  return {};
 }
 
 function labelsOf({ tunnel, side }: TunnelSnapshot): Labels {

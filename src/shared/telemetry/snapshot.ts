@@ -1,4 +1,5 @@
 /** The numbers of one end of a tunnel at one moment: plain data, the same for metrics, status and dashboard. */
+import type { BalancerStats } from '../../balancer/balancer-stats.ts';
 import type { CloseReason } from '../close-reason.ts';
 import type { DialStage } from '../errors.ts';
 import type { RelayEnd } from '../relay/relay.ts';
@@ -69,6 +70,16 @@ export interface PublicSnapshot {
   readonly reading: number;
   /** Visitors turned away who were no tunnel's yet. */
   readonly refused: Counts<string>;
+}
+
+/** A balancer of HTTP requests. */
+export interface BalanceSnapshot extends BalancerStats {
+  /** Whether it listens, and a server is up. */
+  readonly ready: boolean;
+  readonly times: {
+    /** How long requests took that are over, upgraded ones among them. */
+    readonly request: HistogramCounts;
+  };
 }
 
 export interface TunnelSnapshot {

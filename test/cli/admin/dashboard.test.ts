@@ -3,8 +3,12 @@ import test from 'ava';
 import type { Page } from 'playwright-core';
 import { AdminServer } from '../../../src/cli/admin/admin-server.ts';
 import { makePage } from '../../../src/cli/admin/dashboard/assemble.ts';
+import { LocalSource } from '../../../src/cli/admin/local-source.ts';
+import { Notes } from '../../../src/cli/admin/notes.ts';
 import { ADMIN, startAdminPair } from '../../helpers/admin.ts';
+import { startBalancer, startHttp } from '../../helpers/balancer.ts';
 import { findChromium, startBrowser } from '../../helpers/browser.ts';
+import { askHttp } from '../../helpers/http.ts';
 import { ask } from '../../helpers/pair.ts';
 
 /** A page, and everything that it should not have done. */
@@ -61,6 +65,26 @@ const executable = findChromium();
 const inBrowser = executable === undefined ? test.skip : test.serial;
 if (executable === undefined)
   console.error('SKIPPED: no Chromium is installed, the dashboard is not tested in a browser');
+
+inBrowser('the dashboard of a balancer shows requests and servers', async (t) => {
+  await using target = await startHttp('served');
+  await using balancer = await startBalancer([target]);
+  const source = new LocalSource('balance');
+  source.watchBalancer(balancer);
+  const admin = new AdminServer(ADMIN, source, new Notes(() => performance.now()));
+  await admin.start();
+  t.teardown(() => admin.close());
+  await using browser = await startBrowser(executable as string);
+  const origin = `http://127.0.0.1:${admin.address?.port}/`;
+  const { page, wrong } = watch(await browser.newPage(), origin);
+  await page.goto(origin);
+  await page.getByText(`Balancer at 127.0.0.1:${balancer.port}`).waitFor();
+  for (let at = 0; at < 3; at += 1) await askHttp(balancer.port, '/');
+  const row = page.locator('tr', { hasText: `127.0.0.1:${target.port}` });
+  await row.locator('td', { hasText: /^3$/ }).waitFor();
+  t.regex(await row.innerText(), /up\s+0\s+3\s+0/);
+  t.deepEqual(wrong, []);
+});
 
 inBrowser('the dashboard shows visits as they are made, in light and in dark', async (t) => {
   await using there = await startAdminPair();

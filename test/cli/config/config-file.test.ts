@@ -1,5 +1,5 @@
 import test from 'ava';
-import { type Levels, readConfig } from '../../../src/cli/config/config-file.ts';
+import { type Levels, readConfig, type Side } from '../../../src/cli/config/config-file.ts';
 import type { Flag } from '../../../src/cli/flag.ts';
 import { textFile } from '../../helpers/cli.ts';
 
@@ -8,9 +8,12 @@ const MAX: Flag = { flags: '--max <n>', help: '', parse: Number };
 const PUBLIC: Flag = { flags: '--public <host:port>', help: '' };
 const SERVER: Flag = { flags: '--server <address>', help: '', repeatable: true };
 
-const LEVELS: Readonly<Record<'server' | 'client', Levels>> = {
+const PORT: Flag = { ...LISTEN, alias: 'port' };
+
+const LEVELS: Readonly<Record<Side, Levels>> = {
   server: { process: [LISTEN], shared: [MAX], own: [PUBLIC] },
   client: { process: [], shared: [SERVER, MAX], own: [] },
+  balance: { process: [PORT, MAX], shared: [], own: [] },
 };
 const read = (path: string, env = {}) => readConfig(path, (side) => LEVELS[side], env);
 
@@ -26,9 +29,20 @@ test('a server and its tunnels, with what holds for all of them', async (t) => {
   t.deepEqual(tunnels.get('db')?.section.get(MAX), { value: 2, place: { line: 6, path: 'server.tunnels.db.max' } });
 });
 
+test('a balancer has options alone, one of them by two names', async (t) => {
+  const { side, common, tunnels } = read(await textFile(t, 'balance:\n  port: 8080\n  max: 3\n'));
+  t.deepEqual([side, common.get(PORT)?.value, common.get(MAX)?.value, tunnels.size], ['balance', '8080', 3, 0]);
+});
+
 const WRONG: readonly [what: string, yaml: string, problems: readonly string[]][] = [
-  ['an empty file', '# nothing\n', [': is empty; it wants server: or client: on top']],
-  ['a list', '- a\n', [':1: wants server: or client: on top']],
+  ['an empty file', '# nothing\n', [': is empty; it wants server:, client: or balance: on top']],
+  [
+    'one option by both names',
+    'balance:\n  port: 80\n  listen: a:80\n',
+    [':3 balance.listen: stands beside balance.port, which is the same'],
+  ],
+  ['tunnels of a balancer', 'balance: { tunnels: {} }', [':1 balance.tunnels: is not known here']],
+  ['a list', '- a\n', [':1: wants server:, client: or balance: on top']],
   ['both commands', 'server: { tunnels: { a: {} } }\nclient: {}\n', [':2 client: stands beside server:']],
   ['a key beside them', 'servr: {}\n', [':1 servr: is not known here; on top stands']],
   ['no tunnels', 'client:\n  server: a:1\n', [':1 client: has no tunnels']],

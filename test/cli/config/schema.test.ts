@@ -7,6 +7,7 @@ import { COMMAND_ROWS, flagsOf, levelsOf } from '../../../src/cli/command-flags.
 import { readConfig } from '../../../src/cli/config/config-file.ts';
 import { fileCommands } from '../../../src/cli/config/tunnel-commands.ts';
 import { toOption } from '../../../src/cli/flag.ts';
+import { balancePlan, makeBalancer } from '../../../src/cli/balance/balance-plan.ts';
 import { clientTunnel, serverSettings, serverTunnel } from '../../../src/cli/settings.ts';
 import { textFile } from '../../helpers/cli.ts';
 import { fileSchema } from '../../../tools/schema/file-schema.ts';
@@ -21,6 +22,10 @@ async function isTaken(path: string): Promise<true | string> {
     const file = readConfig(path, levelsOf, { NAME: '7' });
     const typed = new Command(file.side);
     for (const flag of flagsOf(COMMAND_ROWS[file.side])) typed.addOption(toOption(flag));
+    if (file.side === 'balance') {
+      makeBalancer(balancePlan(typed.setOptionValueWithSource('config', path, 'cli'))).destroy();
+      return true;
+    }
     const { process, tunnels } = fileCommands(typed, file);
     if (file.side === 'server') await serverSettings(process);
     for (const one of tunnels.values()) await (file.side === 'server' ? serverTunnel(one) : clientTunnel(one));
@@ -36,7 +41,7 @@ test('the schema in the package is that of the flags', (t) => {
 });
 
 test('each option says what it is, and its default is a good value', (t) => {
-  for (const side of ['server', 'client'] as const) {
+  for (const side of ['server', 'client', 'balance'] as const) {
     const { process, shared, own } = levelsOf(side);
     for (const flag of [...process, ...shared, ...own]) {
       const schema = flagSchema(flag) as { readonly description: string; readonly default?: unknown };
@@ -52,7 +57,18 @@ const server = (all: string, own = ''): string =>
 const client = (all: string, own = 'target: 3000'): string =>
   `client:\n  server: 127.0.0.1:7000\n  ${all}\n  tunnels:\n    a: { ${own} }\n`;
 
+/** A balancer with some lines more. */
+const balance = (lines: string): string => `balance:\n  listen: 127.0.0.1:80\n  servers: [3000]\n  ${lines}\n`;
+
 const GOOD: readonly string[] = [
+  balance(''),
+  balance('timeout: 10s\n  strategy: least-in-use\n  body-limit: 1MB\n  max-header: 8KiB'),
+  balance('body-limit: 0'),
+  balance('health: { path: /healthz, interval: 2s, rise: 1, fall: 2 }'),
+  balance('health-path: /healthz\n  health-interval: 2s'),
+  balance('trusted-proxy: 10.0.0.0/8\n  max-visitors: 100\n  admin: 9090'),
+  'balance: { port: 8080, server: "http://a:1, b:2" }',
+  'balance: { listen: "0.0.0.0:80", servers: ["http://a", "unix:/run/app", 3000] }',
   server(''),
   server('keep-alive: 20s'),
   server('keep-alive: 0'),
@@ -97,6 +113,18 @@ const GOOD: readonly string[] = [
 ];
 
 const BAD: readonly string[] = [
+  balance('tunnels: {}'),
+  balance('port: 81'),
+  balance('server: 3001'),
+  balance('timout: 10s'),
+  balance('timeout: 10'),
+  balance('body-limit: many'),
+  balance('strategy: best'),
+  balance('health: { pth: / }'),
+  balance('health: yes'),
+  balance('max-connections: none'),
+  balance('token: abc'),
+  balance('grace-period: soon'),
   '',
   'servr: {}',
   '[]',
@@ -176,7 +204,7 @@ for (const [verdict, texts] of [
   }
 }
 
-for (const name of ['server', 'client']) {
+for (const name of ['server', 'client', 'balance']) {
   test(`the example of a ${name} is good, and names the schema`, async (t) => {
     const path = `examples/${name}.yaml`;
     const text = readFileSync(path, 'utf8');
@@ -189,6 +217,7 @@ for (const name of ['server', 'client']) {
 
 test('what a schema cannot know, poold says', async (t) => {
   for (const text of [
+    'balance: {}',
     // Limits, which options there must be or may not be together, variables, and how a number is written.
     server('workers: 500'),
     server('token: a\n  token-file: b'),

@@ -49,7 +49,7 @@ const WRONG: readonly [yaml: string, problem: Problem][] = [
   ['name: [a, b]', { line: 1, path: 'name', text: 'wants one value' }],
   [
     'publish: { ports: 1 }\npublish-ports: 2',
-    { line: 2, path: 'publish-ports', text: 'stands twice, as a key of its own and below another' },
+    { line: 2, path: 'publish-ports', text: 'stands beside publish.ports, which is the same' },
   ],
   ['allow: [{ a: b }]', { line: 1, path: 'allow', text: 'wants a value, or a list of values' }],
 ];

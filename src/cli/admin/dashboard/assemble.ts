@@ -22,6 +22,7 @@ const MODULES = [
   './page/picture.js',
   './page/tables.js',
   './page/tunnel-view.js',
+  './page/balance-view.js',
   './page/main.js',
 ];
 

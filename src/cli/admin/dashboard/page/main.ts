@@ -1,5 +1,6 @@
 /** The dashboard: reads events for as long as the page is open, and shows them. */
 import type { Note, StatusReport } from '../../report.ts';
+import { BalanceView } from './balance-view.ts';
 import { byId, make, setText } from './dom.ts';
 import { bytesText, numberText, spanText } from '../../format.ts';
 import { sumOf } from './history.ts';
@@ -10,6 +11,7 @@ import { TunnelView } from './tunnel-view.ts';
 const MAX_NOTES = 50;
 
 const views = new Map<string, TunnelView>();
+let balancer: BalanceView | undefined;
 let lastAt = 0;
 
 function showState(state: 'live' | 'stale', text: string): void {
@@ -48,6 +50,10 @@ function showStatus(report: StatusReport): void {
       byId('tunnels').append(view.element);
     }
     view.show(at, snapshot);
+  }
+  for (const snapshot of report.balancers ?? []) {
+    if (balancer === undefined) byId('tunnels').append((balancer = new BalanceView()).element);
+    balancer.show(at, snapshot);
   }
   for (const [key, { element }] of views) {
     if (keys.has(key)) continue;
