@@ -10,7 +10,7 @@ import type { ExchangeEnd } from './balancer-events.ts';
 import type { BalancerRules } from './balancer-options.ts';
 import type { EarlyBytes } from './early-bytes.ts';
 import { JoinedSockets } from './joined-sockets.ts';
-import { BodyError, RequestBody } from './request-body.ts';
+import { BodyError, BodyStream, takeWhole, type WholeBody } from './request-body.ts';
 import type { RequestHead } from './request-head.ts';
 import { Reply } from './reply.ts';
 import { isBodiless } from './response-head.ts';
@@ -30,6 +30,8 @@ export interface ExchangeOwner {
 }
 
 const NONE: ReadonlySet<Backend> = new Set();
+
+const TOO_LARGE = 'the body is longer than is allowed here';
 
 /** `asked`: until the server's answer begins; `over` behind it all. */
 type State = 'asked' | 'answering' | 'joined' | 'over';
@@ -65,7 +67,7 @@ export class Exchange implements Seeker, Dispatcher.DispatchHandler {
   /** Whether on a connection that had carried something before. */
   #reused = false;
   #continued = false;
-  #body: RequestBody | undefined;
+  #body: WholeBody | BodyStream | undefined;
   #joined: JoinedSockets | undefined;
   #abort: ((error?: Error) => void) | undefined;
 
@@ -97,9 +99,10 @@ export class Exchange implements Seeker, Dispatcher.DispatchHandler {
     return true;
   }
 
-  /** Looks for a server. */
+  /** Looks for a server, as soon as Node has read what came in one piece with the head: mostly the whole body. */
   start(): void {
-    this.#owner.backends.seek(this);
+    if (this.head.hasBody && !this.request.complete) queueMicrotask(() => this.#seek());
+    else this.#seek();
   }
 
   /** Breaks it off, whatever it is doing. */
@@ -114,11 +117,9 @@ export class Exchange implements Seeker, Dispatcher.DispatchHandler {
   onBackend(backend: Backend): void {
     this.backend = backend;
     this.#placed = true;
-    if (this.head.hasBody && this.#body === undefined) {
-      this.#body = new RequestBody(this.request, this.#owner.rules.bodyLimitBytes);
-      this.#reply.heedSilence();
-    }
-    this.#send(backend, false);
+    if (this.head.hasBody) this.#body ??= this.#takeBody();
+    if (this.#bodyBytes > this.#owner.rules.bodyLimitBytes) this.#answer(413, TOO_LARGE);
+    else this.#send(backend, false);
   }
 
   onRefused(reason: 'queue-full' | 'timeout'): void {
@@ -175,7 +176,7 @@ export class Exchange implements Seeker, Dispatcher.DispatchHandler {
     const { backend } = this;
     if (this.#state === 'over' || backend === undefined) return;
     if (error instanceof BodyError) {
-      if (error.reason === 'too-large') return this.#answer(413, 'the body is longer than is allowed here', true);
+      if (error.reason === 'too-large') return this.#answer(413, TOO_LARGE, true);
       return this.#leave();
     }
     if (isUnsendable(error)) return this.#answer(400, `the request cannot be passed on (${reasonOf(error)})`);
@@ -207,17 +208,35 @@ export class Exchange implements Seeker, Dispatcher.DispatchHandler {
     else this.#reply.awaitMore();
   }
 
+  #seek(): void {
+    if (this.#state === 'asked') this.#owner.backends.seek(this);
+  }
+
+  #takeBody(): WholeBody | BodyStream {
+    const whole = takeWhole(this.request, this.head.bodyBytes);
+    if (whole !== undefined) return whole;
+    this.#reply.heedSilence();
+    return new BodyStream(this.request, this.#owner.rules.bodyLimitBytes);
+  }
+
+  /** How much of the body has been taken from the client. */
+  get #bodyBytes(): number {
+    const body = this.#body;
+    return body instanceof BodyStream ? body.bytes : (body?.length ?? 0);
+  }
+
   /** @param isFresh whether over a connection that has carried nothing yet */
   #send(backend: Backend, isFresh: boolean): void {
     this.#abort = undefined;
     this.#sent = false;
     this.#reused = false;
     const { method = 'GET' } = this.request;
-    const { path, headers, upgrade, hasBody } = this.head;
+    const { path, headers, upgrade } = this.head;
     const body = this.#body ?? null;
     const isUpgrade = this.#early !== undefined && upgrade !== undefined;
     const request = { method, path, headers, body, ...(isUpgrade ? { upgrade } : {}) };
-    backend.connections.send(request, this, { isFresh, isRepeatable: isRepeatable(method, hasBody) });
+    const mayRepeat = isRepeatable(method) && !(body instanceof BodyStream);
+    backend.connections.send(request, this, { isFresh, isRepeatable: mayRepeat });
   }
 
   #failure(backend: Backend, error: Error): Failure {
@@ -228,8 +247,7 @@ export class Exchange implements Seeker, Dispatcher.DispatchHandler {
       maxRetries: rules.retries,
       method,
       isSent: this.#sent,
-      hasBody: this.#body !== undefined,
-      bodyBytes: this.#body?.bytes ?? 0,
+      isWhole: !(this.#body instanceof BodyStream) || this.#body.isUntouched,
       isLate: isLate(error),
       isReused: this.#reused,
       hasOther: backends.hasOther(backend, this.tried),
@@ -274,7 +292,7 @@ export class Exchange implements Seeker, Dispatcher.DispatchHandler {
     if (this.#state === 'over') return;
     this.#state = 'over';
     this.end = end;
-    if (this.#body !== undefined) this.bytesIn = this.#body.bytes;
+    if (this.#body !== undefined) this.bytesIn = this.#bodyBytes;
     if (!this.#placed) this.#owner.backends.forget(this);
     this.#release();
     this.#owner.onEnd(this);

@@ -11,12 +11,26 @@ export class BodyError extends Error {
   }
 }
 
+/** A body that has come whole by the time it is wanted, and can be sent as often as need be. */
+export type WholeBody = Buffer;
+
 /**
- * The body of a request on its way to a server. It stands between the two because whoever sends a body away destroys it
+ * The body of a request of which nothing is still to come; else undefined. To be asked once: then it has been read.
+ *
+ * @param bytes its length as it was said; undefined where it comes in chunks
+ */
+export function takeWhole(source: IncomingMessage, bytes: number | undefined): WholeBody | undefined {
+  // Node says that it is complete a little later than it is.
+  if (!source.complete && source.readableLength !== bytes) return undefined;
+  return (source.read() as Buffer | null) ?? Buffer.alloc(0);
+}
+
+/**
+ * The body of a request on its way to a server, piece by piece. It stands between the two because whoever sends a body away destroys it
  * when the server is lost, and with the request itself would go the client's connection, and the answer with it. What comes
  * after that is read and thrown away.
  */
-export class RequestBody extends Readable {
+export class BodyStream extends Readable {
   readonly #source: IncomingMessage;
   readonly #limitBytes: number;
   /** What has come so far. */
@@ -30,6 +44,11 @@ export class RequestBody extends Readable {
     this.on('error', ignore);
     source.pause();
     source.on('data', this.#onData).once('end', this.#onEnd).once('close', this.#onClose).on('error', ignore);
+  }
+
+  /** Whether it can still be sent: nothing of it was taken from the client, and nobody has given it up. */
+  get isUntouched(): boolean {
+    return this.bytes === 0 && !this.destroyed;
   }
 
   override _read(): void {

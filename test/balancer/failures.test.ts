@@ -64,6 +64,19 @@ test('a GET that was sent in vain is tried at another server, a POST is not', as
   t.is(balancer.stats().requests.retries, 2);
 });
 
+test('a PUT that was sent in vain is tried at another server with its body, if that had come whole', async (t) => {
+  await using bad = await startHttp((asked) => void asked.once('data', () => asked.socket.resetAndDestroy()));
+  await using good = await startHttp((asked, response) => void asked.pipe(response));
+  await using balancer = await startBalancer([bad, good], { health: NEVER });
+  using whole = sayTo(balancer.port, ['PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbody']);
+  await whole.answered('body');
+  t.is(balancer.stats().requests.retries, 1);
+  // The first one's turn again.
+  using cut = sayTo(balancer.port, ['PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 8\r\n\r\nbody']);
+  await cut.answered('502 Bad Gateway');
+  t.is(balancer.stats().requests.retries, 1);
+});
+
 test('a POST goes to another server when nobody has had anything of it, with its body', async (t) => {
   const gone = { port: await freePort() };
   await using good = await startHttp((asked, response) => void asked.pipe(response));

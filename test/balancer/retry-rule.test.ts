@@ -7,8 +7,7 @@ const UNSENT: Failure = {
   maxRetries: 2,
   method: 'GET',
   isSent: false,
-  hasBody: false,
-  bodyBytes: 0,
+  isWhole: true,
   isLate: false,
   isReused: false,
   hasOther: true,
@@ -16,16 +15,18 @@ const UNSENT: Failure = {
 
 for (const [what, may, change] of [
   ['a GET that was not sent', true, {}],
-  ['a POST with a body that was not sent', true, { method: 'POST', hasBody: true }],
+  ['a POST that was not sent', true, { method: 'POST' }],
   ['one whose connect took too long', true, { isLate: true }],
   ['one that was not sent, with no other server', false, { hasOther: false }],
-  ['one that was not sent, and whose body has begun', false, { method: 'PUT', hasBody: true, bodyBytes: 1 }],
+  ['one that was not sent, and whose body has begun', false, { method: 'PUT', isWhole: false }],
   ['a GET that was sent', true, { isSent: true }],
   ['a GET that was sent, with no other server', true, { isSent: true, hasOther: false }],
-  ['a GET with a body that was sent', false, { isSent: true, hasBody: true }],
+  ['a GET that was sent, and whose body has begun', false, { isSent: true, isWhole: false }],
   ['a GET whose answer took too long', false, { isSent: true, isLate: true }],
   ['a POST that was sent', false, { isSent: true, method: 'POST' }],
-  ['a DELETE that was sent', false, { isSent: true, method: 'DELETE' }],
+  ['a PATCH that was sent', false, { isSent: true, method: 'PATCH' }],
+  ['a PUT that was sent', true, { isSent: true, method: 'PUT' }],
+  ['a DELETE that was sent', true, { isSent: true, method: 'DELETE' }],
   ['one that was tried often enough', false, { retries: 2 }],
 ] as const) {
   test(`${what} is ${may ? '' : 'not '}tried again`, (t) => {
@@ -40,7 +41,7 @@ for (const [what, may, change] of [
   ['one that was tried often enough', true, { retries: 2 }],
   ['one on a connection of its own', false, { isReused: false }],
   ['a POST', false, { method: 'POST' }],
-  ['a GET with a body', false, { hasBody: true }],
+  ['a GET whose body has begun', false, { isWhole: false }],
   ['one whose answer took too long', false, { isLate: true }],
 ] as const) {
   test(`${what} is ${may ? '' : 'not '}sent once more, uncounted`, (t) => {

@@ -45,6 +45,24 @@ for (const kind of ['with its length', 'in chunks'] as const) {
   });
 }
 
+test('a body in chunks that is too long and came while its request waited is refused, and its connection goes on', async (t) => {
+  const held: (() => void)[] = [];
+  await using target = await startHttp((_, response) => void held.push(() => response.end('served')));
+  await using balancer = await startBalancer([target], { ...LIMIT, maxConnections: 1 });
+  using first = sayTo(balancer.port, ['GET / HTTP/1.1\r\nHost: a\r\n\r\n']);
+  await until(() => held.length === 1, 'the server is full');
+  using visitor = sayTo(balancer.port, [`${head('in chunks', 1001)}${'x'.repeat(1001)}\r\n0\r\n\r\n`]);
+  await until(() => balancer.stats().requests.waiting === 1, 'the other one waits');
+  held[0]?.();
+  await first.answered('served');
+  await visitor.answered('413');
+  visitor.socket.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
+  await until(() => held.length === 2, 'its next request is there');
+  held[1]?.();
+  await visitor.answered('served');
+  t.is(target.requests, 2);
+});
+
 test('a request behind a body that is too long is not heard', async (t) => {
   await using target = await startTarget();
   await using balancer = await startBalancer([target], LIMIT);
