@@ -1,7 +1,7 @@
-/** What a caller feels when the server behind `RedisClient` is restarted, or dies while a second one is there. */
-import { once } from 'node:events';
+/** What callers feel when the server behind a Redis client is restarted, or dies while a second one is there. */
+import { Redis } from 'ioredis';
 import { RedisClient } from '../examples/redis/client.ts';
-import { startRedis } from '../test/helpers/redis-server.ts';
+import { type RedisProcess, startRedis } from '../test/helpers/redis-server.ts';
 
 /** How one went. */
 export interface Fault {
@@ -13,38 +13,48 @@ export interface Fault {
   readonly slowestMs: number;
 }
 
+/** A client, as far as it is watched. */
+interface Watched {
+  readonly get: (key: string) => Promise<string | null>;
+  /** Calls once when it hears that its connection is lost. */
+  readonly onLost: (heard: () => void) => void;
+  readonly end: () => unknown;
+}
+
 /** Requests before and after, for each caller on average. */
 const ROUNDS = 100;
 
 /** `callers` get keys all the time; `fault` is what happens meanwhile, and `back` tells a reply of who serves afterwards. */
 async function underLoad(
-  client: RedisClient,
+  { get, onLost }: Watched,
   callers: number,
   fault: () => Promise<unknown>,
   back: (value: string | null) => boolean,
 ): Promise<Fault> {
   const run = { done: 0, failed: 0, slowestMs: 0, ended: false, lostAt: 0, backAt: 0 };
-  client.requests.once('lineEnded', () => {
+  let goal = { done: Infinity, reached: (): void => {} };
+  onLost(() => {
     run.lostAt = performance.now();
   });
   const call = async (): Promise<void> => {
     while (!run.ended) {
       const startedAt = performance.now();
       try {
-        const value = await client.get('key');
+        const value = await get('key');
         run.done += 1;
         if (run.lostAt > 0 && run.backAt === 0 && back(value)) run.backAt = performance.now();
       } catch {
         run.failed += 1;
       }
       run.slowestMs = Math.max(run.slowestMs, performance.now() - startedAt);
+      if (run.done >= goal.done) goal.reached();
     }
   };
   const loaded = Promise.all(Array.from({ length: callers }, call));
-  const answered = async (): Promise<void> => {
-    const goal = run.done + callers * ROUNDS;
-    for (; run.done < goal; ) await once(client.requests, 'answered');
-  };
+  const answered = (): Promise<void> =>
+    new Promise((reached) => {
+      goal = { done: run.done + callers * ROUNDS, reached };
+    });
   await answered();
   run.slowestMs = 0;
   await fault();
@@ -55,35 +65,81 @@ async function underLoad(
   return { done, failed, slowestMs, pauseMs: backAt - lostAt };
 }
 
-/** The server is killed and started again, under load. */
-export async function measureRestart(callers: number): Promise<Fault> {
-  const first = await startRedis();
-  const { port } = first;
-  await using client = new RedisClient([first], {
-    retry: { maxAttempts: 20, initialWaitMs: 50, maxWaitMs: 500 },
-    breaker: { resetTimeoutMs: 200 },
+function watchPoold(servers: readonly RedisProcess[], options?: ConstructorParameters<typeof RedisClient>[1]): Watched {
+  const client = new RedisClient(servers, options);
+  return {
+    get: (key) => client.get(key),
+    onLost: (heard) => client.requests.once('lineEnded', heard),
+    end: () => client.close(),
+  };
+}
+
+/** Both ask so often, and pause as long at first. */
+const PATIENCE = { tries: 20, pauseMs: 50 };
+
+/** ioredis, told to try commands again: it asks any command twice, where poold asks those that may be. */
+function watchIoredis({ port }: RedisProcess): Watched {
+  const client = new Redis({
+    port,
+    enableAutoPipelining: true,
+    maxRetriesPerRequest: PATIENCE.tries,
+    retryStrategy: () => PATIENCE.pauseMs,
   });
-  const again: { end?: () => PromiseLike<void> } = {};
+  // What is lost is told by `close`.
+  client.on('error', () => {});
+  return {
+    get: (key) => client.get(key),
+    onLost: (heard) => client.once('close', heard),
+    end: () => client.disconnect(),
+  };
+}
+
+/** The server is killed and started again, under load. */
+async function measureRestart(callers: number, watch: (server: RedisProcess) => Watched): Promise<Fault> {
+  const first = await startRedis();
+  const client = watch(first);
+  let second: RedisProcess | undefined;
   const restart = async (): Promise<void> => {
     await first[Symbol.asyncDispose]();
-    const second = await startRedis(port);
-    again.end = () => second[Symbol.asyncDispose]();
+    second = await startRedis(first.port);
   };
   const fault = await underLoad(client, callers, restart, () => true);
-  await again.end?.();
+  await client.end();
+  await second?.[Symbol.asyncDispose]();
   return fault;
 }
 
 /** The first of two servers is killed, under load. */
-export async function measureFailover(callers: number): Promise<Fault> {
+async function measureFailover(callers: number): Promise<Fault> {
   await using first = await startRedis();
   await using second = await startRedis();
   await using other = new RedisClient([second]);
   await other.set('key', 'second');
-  await using client = new RedisClient([first, second]);
+  const client = watchPoold([first, second]);
   const kill = (): Promise<void> => {
     first.child.kill('SIGKILL');
     return Promise.resolve();
   };
-  return await underLoad(client, callers, kill, (value) => value === 'second');
+  const fault = await underLoad(client, callers, kill, (value) => value === 'second');
+  await client.end();
+  return fault;
 }
+
+const { tries: maxAttempts, pauseMs: initialWaitMs } = PATIENCE;
+const PATIENT = {
+  retry: { maxAttempts, initialWaitMs, maxWaitMs: 500 },
+  breaker: { resetTimeoutMs: 200 },
+};
+
+/** Each fault, by what happens and to whom. ioredis knows no second server but by Redis's own Sentinel. */
+export const FAULTS: readonly { readonly name: string; readonly measure: (callers: number) => Promise<Fault> }[] = [
+  {
+    name: 'poold, the server is killed and started again',
+    measure: (callers) => measureRestart(callers, (server) => watchPoold([server], PATIENT)),
+  },
+  {
+    name: 'ioredis, the server is killed and started again',
+    measure: (callers) => measureRestart(callers, watchIoredis),
+  },
+  { name: 'poold, the first of two servers is killed', measure: measureFailover },
+];

@@ -8,7 +8,7 @@ import { Redis } from 'ioredis';
 import { RedisClient } from '../examples/redis/client.ts';
 import { hasRedis, startRedis } from '../test/helpers/redis-server.ts';
 import { inTurns, median, ratios, spread, table } from './figures.ts';
-import { type Fault, measureFailover, measureRestart } from './redis-faults.ts';
+import { type Fault, FAULTS } from './redis-faults.ts';
 
 const { values } = parseArgs({
   options: {
@@ -28,11 +28,6 @@ interface Way {
   /** CPU of this process for each operation, µs. */
   readonly costs: number[];
 }
-
-const FAULTS = [
-  { name: 'the server is killed and started again', measure: measureRestart },
-  { name: 'the first of two servers is killed', measure: measureFailover },
-] as const;
 
 /** Callers who each get the next key when they have the last; for one turn. */
 async function turn({ get, callers: count, rates, costs }: Way, forMs: number): Promise<void> {
