@@ -7,7 +7,7 @@ import { type RedisProcess, startRedis } from '../test/helpers/redis-server.ts';
 export interface Fault {
   readonly done: number;
   readonly failed: number;
-  /** From the moment the client knows of the loss to the first reply of who serves then, ms. */
+  /** From the moment the client knows that its server is lost to the first reply of who serves then, ms. */
   readonly pauseMs: number;
   /** The longest that one request took, its tries included, ms. */
   readonly slowestMs: number;
@@ -16,7 +16,7 @@ export interface Fault {
 /** A client, as far as it is watched. */
 interface Watched {
   readonly get: (key: string) => Promise<string | null>;
-  /** Calls once when it hears that its connection is lost. */
+  /** Calls once when it knows that its server is lost. */
   readonly onLost: (heard: () => void) => void;
   readonly end: () => unknown;
 }
@@ -34,7 +34,7 @@ async function underLoad(
   const run = { done: 0, failed: 0, slowestMs: 0, ended: false, lostAt: 0, backAt: 0 };
   let goal = { done: Infinity, reached: (): void => {} };
   onLost(() => {
-    run.lostAt = performance.now();
+    run.lostAt ||= performance.now();
   });
   const call = async (): Promise<void> => {
     while (!run.ended) {
@@ -69,7 +69,9 @@ function watchPoold(servers: readonly RedisProcess[], options?: ConstructorParam
   const client = new RedisClient(servers, options);
   return {
     get: (key) => client.get(key),
-    onLost: (heard) => client.requests.once('lineEnded', heard),
+    onLost: (heard) => {
+      client.requests.once('lineEnded', heard).once('breakerChanged', heard);
+    },
     end: () => client.close(),
   };
 }
@@ -109,19 +111,23 @@ async function measureRestart(callers: number, watch: (server: RedisProcess) => 
   return fault;
 }
 
-/** The first of two servers is killed, under load. */
-async function measureFailover(callers: number): Promise<Fault> {
+/** How long a try may take where a server is stopped, ms. */
+const PATIENCE_MS = 200;
+
+/** The first of two servers is killed, or stopped so that it says nothing any more, under load. */
+async function measureFailover(callers: number, signal: 'SIGKILL' | 'SIGSTOP'): Promise<Fault> {
   await using first = await startRedis();
   await using second = await startRedis();
   await using other = new RedisClient([second]);
   await other.set('key', 'second');
-  const client = watchPoold([first, second]);
+  const client = watchPoold([first, second], { timeoutMs: signal === 'SIGSTOP' ? PATIENCE_MS : 5000 });
   const kill = (): Promise<void> => {
-    first.child.kill('SIGKILL');
+    first.child.kill(signal);
     return Promise.resolve();
   };
   const fault = await underLoad(client, callers, kill, (value) => value === 'second');
   await client.end();
+  first.child.kill('SIGKILL');
   return fault;
 }
 
@@ -141,5 +147,12 @@ export const FAULTS: readonly { readonly name: string; readonly measure: (caller
     name: 'ioredis, the server is killed and started again',
     measure: (callers) => measureRestart(callers, watchIoredis),
   },
-  { name: 'poold, the first of two servers is killed', measure: measureFailover },
+  {
+    name: 'poold, the first of two servers is killed',
+    measure: (callers) => measureFailover(callers, 'SIGKILL'),
+  },
+  {
+    name: `poold, the first of two servers stops to answer (timeoutMs ${PATIENCE_MS})`,
+    measure: (callers) => measureFailover(callers, 'SIGSTOP'),
+  },
 ];

@@ -30,12 +30,17 @@ const REFUSED = new Set(
   ].flatMap((names) => names.split(' ')),
 );
 
+/** Those that block where they are told to. */
+const MAY_BLOCK = new Set(['XREAD', 'XREADGROUP']);
+
 function wordOf(part: Command[number] = ''): string {
   return (typeof part === 'object' ? Buffer.from(part).toString('latin1') : String(part)).toUpperCase();
 }
 
 /** The answer of a SET with NX or GET depends on what was there: a second one would hear of the first. */
 function isIdempotent(command: Command): boolean {
+  // Mostly as it is written in the list.
+  if (command[0] === 'GET') return true;
   const name = wordOf(command[0]);
   return IDEMPOTENT.has(name) && (name !== 'SET' || command.length === 3);
 }
@@ -68,15 +73,18 @@ export class RedisClient implements AsyncDisposable {
    */
   command(command: Command, options?: RequestOptions): Promise<Reply> {
     const name = wordOf(command[0]);
-    if (REFUSED.has(name) || (name === 'CLIENT' && wordOf(command[1]) === 'REPLY')) {
+    const isOff = name === 'CLIENT' && wordOf(command[1]) === 'REPLY';
+    const isBlocking = MAY_BLOCK.has(name) && command.some((part) => wordOf(part) === 'BLOCK');
+    if (REFUSED.has(name) || isOff || isBlocking) {
       const refusal = `${name} cannot share a connection; take a ResourcePool of sockets for it`;
       return Promise.reject(new PermanentRequestError(refusal));
     }
     return this.requests.request(command, options);
   }
 
-  async get(key: string): Promise<string | null> {
-    return (await this.requests.request(['GET', key])) as string | null;
+  // Its promise is the request's own: another one would cost a tenth of it.
+  get(key: string): Promise<string | null> {
+    return this.requests.request(['GET', key]) as Promise<string | null>;
   }
 
   async set(key: string, value: string | number | Uint8Array): Promise<void> {

@@ -19,8 +19,8 @@ const MAX_BULK_BYTES = 512 * 1024 * 1024;
 const MAX_LINE_BYTES = 64 * 1024;
 const MAX_DEPTH = 64;
 
-/** Refusals that a moment later may be none: nothing was done. */
-const TRANSIENT = /^(?:LOADING|BUSY|TRYAGAIN|CLUSTERDOWN|MASTERDOWN) /;
+/** Refusals that a moment later, or of another server, may be none: nothing was done. Some come in place of the first reply. */
+const TRANSIENT = /^(?:LOADING|BUSY|TRYAGAIN|CLUSTERDOWN|MASTERDOWN|DENIED|ERR max number of clients reached)\b/;
 
 export const respCodec: Codec<Command, Reply> = {
   encode,

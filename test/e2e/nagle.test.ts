@@ -1,13 +1,17 @@
 import { subscribe } from 'node:diagnostics_channel';
 import { once } from 'node:events';
 import { connect, createServer, type Socket } from 'node:net';
+import { createServer as createTlsServer } from 'node:tls';
 import test from 'ava';
 import { ClientPool } from '../../src/client/client-pool.ts';
 import { PassListener, passVisitor } from '../../src/server/visitor-pass.ts';
+import { HttpBalancer } from '../../src/balancer/http-balancer.ts';
+import { socketFactory } from '../../src/shared/request/socket-factory.ts';
 import { systemClock } from '../../src/shared/clock.ts';
 import { StallWatch } from '../../src/shared/relay/stall-watch.ts';
 import { startAdminPair } from '../helpers/admin.ts';
 import { until } from '../helpers/events.ts';
+import { testCertificates } from '../helpers/certificates.ts';
 import { ask, startPair, TOKEN } from '../helpers/pair.ts';
 import { startHttpProxy, startSocksProxy } from '../helpers/proxies.ts';
 import { echo, startTarget } from '../helpers/targets.ts';
@@ -15,6 +19,8 @@ import { echo, startTarget } from '../helpers/targets.ts';
 /** What Node has of the system's socket. */
 interface Handle {
   setNoDelay?(on: boolean): unknown;
+  /** Below TLS. */
+  readonly _parent?: Handle;
 }
 
 /** A socket of this process, at the moment when it is connected. */
@@ -95,6 +101,27 @@ test('no socket of either side waits with small writes', async (t) => {
   passing.close();
   listener.close();
 
+  await using balancer = new HttpBalancer({ listen: '127.0.0.1:0', servers: [`127.0.0.1:${direct.port}`] });
+  await balancer.start();
+  const balanced = balancer.address?.port;
+  await (await fetch(`http://127.0.0.1:${balanced}/healthz`)).text();
+
+  const { authority, localhost } = await testCertificates();
+  const secure = createTlsServer(localhost).listen(0, '127.0.0.1');
+  await once(secure, 'listening');
+  const { port: securePort } = secure.address() as { port: number };
+  const factory = socketFactory({ host: '127.0.0.1', port: one.port });
+  const tls = { ca: authority.cert, servername: 'localhost' };
+  const secureFactory = socketFactory({ host: '127.0.0.1', port: securePort, tls });
+  const { signal } = new AbortController();
+  for (const each of [factory, secureFactory]) {
+    const socket = await each.create({ signal });
+    const handle = handleOf(socket);
+    t.true(quick.has(handle._parent ?? handle), 'of requests');
+    await each.destroy(socket);
+  }
+  secure.close();
+
   const { port: server = 0 } = direct.pair.server.pool.address ?? {};
   await using own = new ClientPool({
     async dial() {
@@ -121,7 +148,9 @@ test('no socket of either side waits with small writes', async (t) => {
     ['a target and a check by HTTP', 'dialled', two.port],
     ['passed on, where it comes from', 'dialled', pass],
     ['passed on, where it arrives', 'accepted', pass],
-    ['the admin address', 'accepted', direct.port],
+    ['the admin address, and a server of a balancer', 'accepted', direct.port],
+    ['a server of a balancer', 'dialled', direct.port],
+    ['a client of a balancer', 'accepted', balanced],
   ];
   for (const [what, side, at] of kinds) {
     const sockets = seen.filter((socket) => socket.side === side && socket.port === at);

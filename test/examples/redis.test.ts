@@ -79,7 +79,14 @@ withRedis('commands that would shift the replies of others are refused, and the 
   await using client = new RedisClient([redis]);
   await client.set('a', 'A');
   await client.set('b', 'B');
-  const refused = [[], ['subscribe', 'x', 'y'], [Buffer.from('MULTI')], ['CLIENT', 'REPLY', 'SKIP'], ['BLPOP', 'x', 0]];
+  const refused = [
+    [],
+    ['subscribe', 'x', 'y'],
+    [Buffer.from('MULTI')],
+    ['CLIENT', 'REPLY', 'SKIP'],
+    ['BLPOP', 'x', 0],
+    ['XREAD', 'block', 0, 'STREAMS', 'x', '$'],
+  ];
   const asked = refused.flatMap((command) => [client.get('a'), client.command(command), client.get('b')]);
   const came = await Promise.all(asked.map((reply) => reply.catch((error: { code?: unknown }) => error.code)));
   t.deepEqual(
@@ -179,3 +186,39 @@ withRedis('when the first server dies, the second serves at once', async (t) => 
   t.log(`the slowest request took ${worstMs.toFixed(1)} ms`);
   t.true(worstMs < 2000);
 });
+
+withRedis(
+  'when the first server stops and says nothing, one time-out tells, and the second serves at once',
+  async (t) => {
+    await using first = await startRedis();
+    await using second = await startRedis();
+    await using client = new RedisClient([first, second], { timeoutMs: 1000, breaker: { maxFailures: 20 } });
+    await client.set('key', 'first');
+    await using other = new RedisClient([second]);
+    await other.set('key', 'second');
+    first.child.kill('SIGSTOP');
+    t.teardown(() => first.child.kill('SIGKILL'));
+    const values = await Promise.all(Array.from({ length: 100 }, () => client.get('key')));
+    t.deepEqual(new Set(values), new Set(['second']));
+    t.is(client.requests.stats().servers[0]?.breaker, 'open');
+    const { timeouts } = client.requests.stats();
+    for (let calls = 0; calls < 100; calls += 1) t.is(await client.get('key'), 'second');
+    t.deepEqual([timeouts, client.requests.stats().timeouts], [100, 100]);
+  },
+);
+
+withRedis(
+  'a server that is full, as it says in place of the first reply, has its requests go to the next one',
+  async (t) => {
+    await using full = await startRedis();
+    await using second = await startRedis();
+    await using holder = new RedisClient([full]);
+    await holder.command(['CONFIG', 'SET', 'maxclients', 1]);
+    await using client = new RedisClient([full, second], {
+      retry: { maxAttempts: 5, initialWaitMs: 1 },
+      breaker: { maxFailures: 2, resetTimeoutMs: 60_000 },
+    });
+    t.is(await client.get('key'), null);
+    t.like(client.requests.stats().servers, [{ breaker: 'open' }, { breaker: 'closed', lines: 1 }]);
+  },
+);

@@ -267,6 +267,11 @@ export class ConnectionPool<T extends PoolConnection>
     if (entry.state === 'inUse') this.#drop(entry, 'destroyed');
   }
 
+  /** What {@link Lease.spent} asks. @internal */
+  isSpent({ entry: { expired, generation } }: Lease<T>): boolean {
+    return expired || generation !== this.#generation;
+  }
+
   /** Closes the idle connections only. Returns how many. */
   clean(): number {
     const closed = this.#dropIdle('cleaned');

@@ -5,6 +5,7 @@ import type { PoolConnection } from './pool-connection.ts';
 export interface LeaseOwner<T extends PoolConnection> {
   release(lease: Lease<T>): boolean;
   discard(lease: Lease<T>): void;
+  isSpent(lease: Lease<T>): boolean;
 }
 
 /**
@@ -43,6 +44,11 @@ export class Lease<T extends PoolConnection> {
   /** Whether it still has to be given back. */
   get held(): boolean {
     return this.entry.lease === this;
+  }
+
+  /** Whether its connection will be closed when it comes back: it is too old, or the pool was flushed meanwhile. */
+  get spent(): boolean {
+    return this.#owner.isSpent(this);
   }
 
   get connection(): T {

@@ -1,4 +1,5 @@
 /** What a request has of its own, and what of its client. */
+import { InvalidOptionError } from '../errors.ts';
 import { checkOptions, milliseconds } from '../options.ts';
 import type { CheckedRequestOptions, RequestOptions } from './request-options.ts';
 
@@ -15,12 +16,20 @@ export interface CallFacts<Req> {
 
 const limit = milliseconds();
 
+const KNOWN: ReadonlySet<string> = new Set<keyof RequestOptions>([
+  'idempotent',
+  'timeoutMs',
+  'totalTimeoutMs',
+  'signal',
+]);
+
 /** @throws InvalidOptionError naming the option, or what the client's `idempotent` throws */
 export function factsOf<Req>(
   request: Req,
   given: RequestOptions,
   client: Pick<CheckedRequestOptions<Req, unknown>, 'idempotent' | 'timeoutMs' | 'totalTimeoutMs'>,
 ): CallFacts<Req> {
+  for (const option in given) if (!KNOWN.has(option)) throw new InvalidOptionError(option, 'unknown option');
   return {
     request,
     idempotent: given.idempotent ?? client.idempotent(request),

@@ -33,6 +33,8 @@ export class Call<Req, Rep> implements Linked<Call<Req, Rep>>, CallFacts<Req> {
   limit: number;
   /** Its time was over while its connection still had to answer it. */
   overdue = false;
+  /** Its caller has left, and its connection has less time for it than it had: if it is late, that says nothing. */
+  isCut = false;
   /** Of the breaker of the server that it was sent to. */
   generation = 0;
   pause: Timer | undefined;
@@ -81,13 +83,18 @@ export class Call<Req, Rep> implements Linked<Call<Req, Rep>>, CallFacts<Req> {
   }
 
   /**
-   * Nobody waits for its reply any more. Returns within what time it is to be there all the same, ms.
+   * Nobody waits for its reply any more, for its signal has aborted. Returns within what time it is to be there all the same, ms.
    *
    * @param alone whether it has its connection to itself: the next one would only wait for it
    */
   abandon(now: number, alone: boolean): number {
-    const owedMs = alone ? 0 : ABANDONED_MS;
-    this.limit = Math.min(this.limit, now + owedMs);
+    // A signal that times out is a limit as any other.
+    const isTimeout = (this.signal?.reason as { readonly name?: unknown } | undefined)?.name === 'TimeoutError';
+    const owedMs = alone || isTimeout ? 0 : ABANDONED_MS;
+    if (now + owedMs < this.limit) {
+      this.limit = now + owedMs;
+      this.isCut = !isTimeout;
+    }
     return owedMs;
   }
 

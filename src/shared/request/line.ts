@@ -31,9 +31,10 @@ export interface LineRules<Req, Rep> {
 export interface LineOwner<Req, Rep> {
   /** A call could not be written. */
   unsendable(call: Call<Req, Rep>, error: unknown): void;
+  /** A call has its reply, in time; its caller may have left. */
   answered(call: Call<Req, Rep>, reply: Rep): void;
-  /** Once for each read that brought replies: there may be room, and the server serves. */
-  progressed(line: Line<Req, Rep>): void;
+  /** There may be room: told once for each read that brought replies. */
+  changed(): void;
   /** It has ended, with these unanswered. `error` is undefined when it only went back. */
   ended(
     line: Line<Req, Rep>,
@@ -45,8 +46,6 @@ export interface LineOwner<Req, Rep> {
 
 /** A connection with calls on it, held until it is of no use for a while. */
 export class Line<Req, Rep> {
-  /** Since when it is held; the client's clock, ms. */
-  readonly since: number;
   /** When it was found unused. */
   unusedSince: number | undefined;
   readonly #lease: Lease<Resource<Duplex>>;
@@ -63,9 +62,8 @@ export class Line<Req, Rep> {
   #overdue = 0;
   #error: unknown;
 
-  constructor(lease: Lease<Resource<Duplex>>, rules: LineRules<Req, Rep>, owner: LineOwner<Req, Rep>, now: number) {
+  constructor(lease: Lease<Resource<Duplex>>, rules: LineRules<Req, Rep>, owner: LineOwner<Req, Rep>) {
     const { codec } = rules;
-    this.since = now;
     this.#lease = lease;
     this.#socket = lease.connection.value;
     this.#rules = rules;
@@ -83,6 +81,10 @@ export class Line<Req, Rep> {
   /** The connection's ID in its pool. */
   get id(): string {
     return this.#lease.id;
+  }
+  /** Whether its pool would close the connection if it came back now. */
+  get spent(): boolean {
+    return this.#lease.spent;
   }
   /** Calls that it has to answer, those that nobody waits for any more included. */
   get inFlight(): number {
@@ -170,7 +172,7 @@ export class Line<Req, Rep> {
 
   readonly #read = (chunk: Buffer): void => {
     if (!this.#decode(chunk)) return;
-    this.#owner.progressed(this);
+    this.#owner.changed();
     this.#releaseIfDone();
   };
 
@@ -192,13 +194,13 @@ export class Line<Req, Rep> {
   }
 
   #take(call: Call<Req, Rep>, reply: Rep): void {
-    if (call.state !== 'over') this.#owner.answered(call, reply);
-    else if (call.overdue) this.#overdue -= 1;
+    if (call.overdue) this.#overdue -= 1;
+    else this.#owner.answered(call, reply);
   }
 
   readonly #drained = (): void => {
     this.#blocked = false;
-    this.#owner.progressed(this);
+    this.#owner.changed();
   };
 
   readonly #failed = (error: Error): void => {

@@ -104,7 +104,10 @@ export class RequestClient<Req, Rep> extends Events<RequestEventMap> implements 
     }
   }
 
-  /** A request for each of the keys, which are asked for once: what succeeded and what failed, and why. Never rejects. */
+  /**
+   * A request for each of the keys, which are asked for once: what succeeded and what failed, and why. Rejects only with what
+   * the keys throw themselves.
+   */
   requestMany<K>(
     keys: Iterable<K>,
     requestFor: (key: K) => Req,
@@ -214,7 +217,7 @@ export class RequestClient<Req, Rep> extends Events<RequestEventMap> implements 
     const { attempts, idempotent, endsAt } = call;
     if (error instanceof RequestTimeoutError) this.#tally.totals.timeouts += 1;
     if (this.#state === 'closed') return this.#fail(call, new PoolClosedError(this.name, { cause: error }));
-    if (attempts >= retry.maxAttempts || !mayRetry(error, idempotent)) return this.#fail(call, error);
+    if (attempts >= retry.maxAttempts || !mayRetry(error, idempotent, retry)) return this.#fail(call, error);
     const elsewhere = from?.down === true && this.#upstreams.hasFresh(from);
     const pauseMs = elsewhere ? 0 : retryPauseMs(attempts, error, retry, random);
     const now = clock.now();

@@ -1,6 +1,7 @@
 /** The core with a factory: it makes what is missing, tests what has been idle, and ends what is of no use any more. */
 import type { Timer } from '../clock.ts';
 import { AcquireTimeoutError, PoolClosedError, QueueFullError } from '../errors.ts';
+import { checkOptions, wholeNumber } from '../options.ts';
 import { ConnectionPool } from '../pool/connection-pool.ts';
 import type { GroupFilter } from '../pool/idle-list.ts';
 import type { Lease } from '../pool/lease.ts';
@@ -61,9 +62,15 @@ export class ResourcePool<R> extends ConnectionPool<Resource<R>> {
     const startedAt = clock.now();
     for (let leftMs = timeoutMs; ; leftMs = Math.max(0, timeoutMs - (clock.now() - startedAt))) {
       const lease = await this.#wait({ ...options, timeoutMs: leftMs });
-      if (await this.#works(lease, leftMs, options.signal)) return lease;
+      if (await this.#works(lease, { ...options, timeoutMs: leftMs })) return lease;
       lease.destroy();
     }
+  }
+
+  /** Changes `max`; those beyond it that are there stay until they go by themselves. @throws InvalidOptionError */
+  setMax(max: number): void {
+    this.setLevel({ max: checkOptions(wholeNumber(1), max, 'max') });
+    this.#fill();
   }
 
   override close(options: { graceMs?: number } = {}): Promise<void> {
@@ -100,28 +107,43 @@ export class ResourcePool<R> extends ConnectionPool<Resource<R>> {
     throw error;
   }
 
-  /** False when it is to be replaced; an abort destroys what is being tested, for its state is not known. */
-  async #works(lease: Lease<Resource<R>>, leftMs: number, signal: AbortSignal | undefined): Promise<boolean> {
+  /** False when it is to be replaced. A test that outlasts its borrower's patience goes on, and the next one has its result. */
+  async #works(
+    lease: Lease<Resource<R>>,
+    { timeoutMs, signal }: { timeoutMs: number; signal?: AbortSignal | undefined },
+  ): Promise<boolean> {
     const { connection } = lease;
-    const { factory, createTimeoutMs } = this.#options;
     // Another one would hardly be better, and without a pause there might be no end.
     if (connection.fault !== undefined) throw connection.fault;
     if (connection.closed) return false;
-    if (factory.validate === undefined || !connection.stale) return true;
-    const timeoutMs = Math.min(leftMs, createTimeoutMs);
-    const timedOut = (): Error => new Error(`no result within ${timeoutMs} ms`);
+    if (this.#options.factory.validate === undefined || !connection.stale) return true;
+    return await bounded(() => this.#test(connection), {
+      clock: this.poolOptions.clock,
+      timeoutMs,
+      timedOut: () => new AcquireTimeoutError('no connection that was tested', timeoutMs, this.stats()),
+      signal,
+      late: (works) => {
+        if (!lease.held) return;
+        if (works) lease.release();
+        else lease.destroy();
+      },
+    });
+  }
+
+  /** Never rejects. */
+  async #test(resource: Resource<R>): Promise<boolean> {
+    const { factory, createTimeoutMs } = this.#options;
+    const { clock } = this.poolOptions;
+    const timedOut = (): Error => new Error(`no result within ${createTimeoutMs} ms`);
     try {
-      const works = await bounded(async () => await factory.validate?.(connection.value), {
-        clock: this.poolOptions.clock,
-        timeoutMs,
+      const works = await bounded(async () => await factory.validate?.(resource.value), {
+        clock,
+        timeoutMs: createTimeoutMs,
         timedOut,
-        signal,
       });
-      return works === true && !connection.closed;
+      return works === true && !resource.closed;
     } catch {
-      if (signal?.aborted !== true) return false;
-      lease.destroy();
-      throw signal.reason;
+      return false;
     }
   }
 
@@ -138,6 +160,7 @@ export class ResourcePool<R> extends ConnectionPool<Resource<R>> {
 
   async #create(room: Reservation<Resource<R>>): Promise<void> {
     const { factory, createTimeoutMs } = this.#options;
+    const { generation } = this;
     try {
       const value = await bounded((signal) => factory.create({ signal }), {
         clock: this.poolOptions.clock,
@@ -148,10 +171,12 @@ export class ResourcePool<R> extends ConnectionPool<Resource<R>> {
       });
       this.#made += 1;
       const resource = new Resource(value, factory, this.#owner);
-      // One that has ended already is as bad as none.
-      if (!room.put(`${this.name}-${this.#made}`, resource)) throw new Error('what was made could not be kept');
+      const isKept = room.put(`${this.name}-${this.#made}`, resource);
+      // One that has ended already is as bad as none, unless a flush has meanwhile ended all.
+      if (!isKept && generation === this.generation) throw new Error('what was made could not be kept');
       this.#failure = undefined;
       this.#backoff.reset();
+      this.#fill();
     } catch (error) {
       this.#failed(room, error);
     }

@@ -30,13 +30,12 @@ const schema = v.strictObject({
  */
 export function socketFactory(options: SocketFactoryOptions): ResourceFactory<Socket> {
   const { host, port, tls, keepAliveMs } = checkOptions(schema, options);
-  const socketOptions = { host, port, noDelay: true, keepAlive: keepAliveMs > 0, keepAliveInitialDelay: keepAliveMs };
   const tlsOptions = isIP(host) === 0 ? { servername: host, ...tls } : tls;
   const looks = new WeakMap<Socket, () => void>();
   return {
     create: ({ signal }) =>
       new Promise((resolve, reject) => {
-        const socket = tls === undefined ? connect(socketOptions) : connectTls({ ...tlsOptions, ...socketOptions });
+        const socket = tls === undefined ? connect({ host, port }) : connectTls({ ...tlsOptions, host, port });
         const event = tls === undefined ? 'connect' : 'secureConnect';
         const aborted = (): void => {
           socket.destroy();
@@ -46,6 +45,8 @@ export function socketFactory(options: SocketFactoryOptions): ResourceFactory<So
         socket.on('error', reject);
         socket.once(event, () => {
           signal.removeEventListener('abort', aborted);
+          // As options, tls.connect would not know them.
+          socket.setNoDelay(true).setKeepAlive(keepAliveMs > 0, keepAliveMs);
           resolve(socket);
         });
         signal.addEventListener('abort', aborted, { once: true });

@@ -25,9 +25,6 @@ const MIN_SHARE = 16;
 /** An unused connection goes back to its pool after so long, ms: there it is aged, tested and watched. */
 export const UNUSED_MS = 1000;
 
-/** A connection that is always in use is given back for a moment after so long, ms, for its pool to judge its age. */
-const HELD_MS = 15_000;
-
 /** Who hears of a server. */
 export interface UpstreamOwner<Req, Rep> {
   answered(call: Call<Req, Rep>, reply: Rep): void;
@@ -54,9 +51,8 @@ export class Upstream<Req, Rep> implements LineOwner<Req, Rep> {
   /** Where the next turn begins, so that no line is always the last. */
   #first = 0;
   #opening = 0;
-  #down = false;
-  /** It has answered since its breaker last heard so. */
-  #served = false;
+  /** Until when others are asked first, the clock's ms: for ever where only a sign of life can end it, 0 while all is well. */
+  #downUntil = 0;
   #openError: unknown;
 
   constructor(server: RequestServer, options: CheckedRequestOptions<Req, Rep>, owner: UpstreamOwner<Req, Rep>) {
@@ -80,17 +76,24 @@ export class Upstream<Req, Rep> implements LineOwner<Req, Rep> {
     });
   }
 
-  /** Whether its last sign of life was a bad one: others are asked first. */
+  /**
+   * Whether its last sign of life was a bad one, or there was none where one was due: others are asked first. A connection
+   * that is made or lost says so at once; who does not answer is asked again after the breaker's pause.
+   */
   get down(): boolean {
-    return this.#down;
+    return this.#downUntil > 0 && this.#downUntil > this.#options.clock.now();
   }
   /** Whether requests can be put on a connection, now or when there is room. */
   get serving(): boolean {
     return this.#lines.length > 0 && this.breaker.state === 'closed';
   }
-  /** Whether who waits may be served without more being done. */
+  /** Whether requests will be, without more being done. */
+  get settled(): boolean {
+    return this.promising && this.breaker.state === 'closed';
+  }
+  /** Whether who waits may be served without more being done, be it after others. */
   get promising(): boolean {
-    return this.#opening > 0 || (this.#lines.length > 0 && this.breaker.state !== 'open');
+    return this.#opening + this.#lines.length > 0 && this.breaker.state !== 'open';
   }
 
   /** Puts what its lines have room for on them: one write for each line. */
@@ -112,38 +115,40 @@ export class Upstream<Req, Rep> implements LineOwner<Req, Rep> {
   /** Sees to it that so many lines are being opened, as far as there is room; nothing while the breaker keeps it. */
   open(wanted: number): void {
     if (!this.breaker.ready || !this.pool.ready) return;
-    const room = this.#options.maxConnections - this.#lines.length - this.#opening;
+    const room = this.#fit() - this.#lines.length - this.#opening;
     for (let left = Math.min(wanted - this.#opening, room); left > 0; left -= 1) void this.#open();
   }
 
   /** A request has waited in vain: if that was for the first connection here, others are asked first from now on. */
   keptWaiting(): void {
-    if (this.#opening > 0 && this.#lines.length === 0) this.#down = true;
+    if (this.#opening > 0 && this.#lines.length === 0) this.#downUntil = Infinity;
   }
 
   answered(call: Call<Req, Rep>, reply: Rep): void {
     const failure = this.#judge(reply);
-    if (failure?.kind !== 'transient') this.#served = true;
+    if (failure?.kind === 'transient') this.breaker.failed(call.generation);
+    else {
+      this.#downUntil = 0;
+      this.breaker.succeeded(call.generation);
+    }
+    if (call.state === 'over') return;
     if (failure === undefined) return this.#owner.answered(call, reply);
     const { kind, error } = failure;
-    if (kind === 'transient') this.breaker.failed(call.generation);
     const Failure = kind === 'transient' ? TransientRequestError : PermanentRequestError;
     this.#owner.tryFailed(call, new Failure(`${this.name} answers: ${error.message}`, { cause: error }), this);
   }
 
   unsendable(call: Call<Req, Rep>, error: unknown): void {
+    this.breaker.abandoned(call.generation);
+    // There is room for the next one.
+    this.#owner.changed();
     // The codec is the caller's, and may have aborted the request.
     if (call.state === 'over') return;
     const message = `the codec cannot write the request: ${error instanceof Error ? error.message : String(error)}`;
     this.#owner.tryFailed(call, new PermanentRequestError(message, { cause: error }), this);
   }
 
-  progressed(): void {
-    if (this.#served) {
-      this.#served = false;
-      this.#down = false;
-      this.breaker.succeeded();
-    }
+  changed(): void {
     this.#owner.changed();
   }
 
@@ -154,13 +159,16 @@ export class Upstream<Req, Rep> implements LineOwner<Req, Rep> {
     error?: unknown,
   ): void {
     this.#lines.splice(this.#lines.indexOf(line), 1);
+    this.#fit();
     // Each try that follows takes the place of one of these: they are looked at once.
-    const lost = [...unanswered].filter(({ state }) => state === 'sent');
+    const all = [...unanswered];
+    const lost = all.filter(({ state }) => state === 'sent');
     const [first] = lost;
     if (first !== undefined) {
-      this.#down = true;
+      this.#downUntil = Infinity;
       this.breaker.failed(first.generation);
     }
+    for (const { generation } of all) this.breaker.abandoned(generation);
     for (const call of lost) {
       // A listener may have aborted it.
       if (call.state === 'sent') this.#owner.tryFailed(call, new ConnectionLostError(this.name, error), this);
@@ -182,15 +190,12 @@ export class Upstream<Req, Rep> implements LineOwner<Req, Rep> {
     return shortest;
   }
 
-  /** Gives back the lines that are unused, and, one by one, those that the pool is to judge. */
+  /** Gives back the lines that are unused, and, one by one, those that are too old. */
   rest(now: number): void {
-    let judged = false;
     for (const line of [...this.#lines]) {
       if (line.inFlight === 0) line.unusedSince ??= now;
-      const unused = line.unusedSince !== undefined && now - line.unusedSince >= UNUSED_MS;
-      const held: boolean = !judged && line.state === 'open' && now - line.since >= HELD_MS;
-      judged ||= held;
-      if (unused || held) line.rest();
+      const isUnused = line.unusedSince !== undefined && now - line.unusedSince >= UNUSED_MS;
+      if (isUnused || (line.spent && !this.#isResting)) line.rest();
     }
   }
 
@@ -211,6 +216,18 @@ export class Upstream<Req, Rep> implements LineOwner<Req, Rep> {
     this.pool.destroy(error);
   }
 
+  /** One that takes no more, and has still to answer: as long as there is one, another may be opened in its place. */
+  get #isResting(): boolean {
+    return this.#lines.some(({ state }) => state === 'resting');
+  }
+
+  /** Fits the pool to how many connections there may be now; returns that. */
+  #fit(): number {
+    const max = this.#options.maxConnections + (this.#isResting ? 1 : 0);
+    if (this.pool.max !== max) this.pool.setMax(max);
+    return max;
+  }
+
   /** A circuit that is half open lets one request through. */
   #tryOne(queue: LinkedList<Call<Req, Rep>>): void {
     const line = this.#lines.find(({ room }) => room > 0);
@@ -225,12 +242,13 @@ export class Upstream<Req, Rep> implements LineOwner<Req, Rep> {
       const line = await this.#newLine().finally(() => {
         this.#opening -= 1;
       });
-      this.#down = false;
+      // Who did not answer may well accept.
+      if (this.#downUntil === Infinity) this.#downUntil = 0;
       this.#lines.push(line);
       this.#owner.tell('lineOpened', { server: this.name, id: line.id });
       this.#owner.changed();
     } catch (error) {
-      this.#down = true;
+      this.#downUntil = Infinity;
       // Those who wait for the same connect fail with the same error.
       if (error !== this.#openError) this.breaker.failed(generation);
       this.#openError = error;
@@ -247,7 +265,7 @@ export class Upstream<Req, Rep> implements LineOwner<Req, Rep> {
       if (value.readableLength > 0) {
         throw new ProtocolError('bytes came on a connection before anything was asked; have its factory read them');
       }
-      return new Line(lease, this.#rules, this, this.#options.clock.now());
+      return new Line(lease, this.#rules, this);
     } catch (error) {
       lease.destroy();
       throw error;
@@ -257,15 +275,22 @@ export class Upstream<Req, Rep> implements LineOwner<Req, Rep> {
   #overdue(line: Line<Req, Rep>, call: Call<Req, Rep>): void {
     if (call.overdue) return;
     line.late(call);
-    if (call.state !== 'sent') return;
+    if (call.isCut) return this.breaker.abandoned(call.generation);
+    const { breaker, clock } = this.#options;
+    this.#downUntil = Math.max(this.#downUntil, clock.now() + breaker.resetTimeoutMs);
     this.breaker.failed(call.generation);
-    this.#owner.tryFailed(call, call.timedOut(true), this);
+    // Its caller may have left.
+    if (call.state === 'sent') this.#owner.tryFailed(call, call.timedOut(true), this);
   }
 
   /** A judge that throws has not said that all is well. */
   #judge(reply: Rep): ReplyFailure | undefined {
     try {
-      return this.#options.codec.failure?.(reply);
+      const failure = this.#options.codec.failure?.(reply);
+      if (failure === undefined) return undefined;
+      const { kind, error } = failure;
+      // A codec may be plain JavaScript.
+      return { kind, error: error instanceof Error ? error : new Error(String(error)) };
     } catch (error) {
       return { kind: 'permanent', error: error instanceof Error ? error : new Error(String(error)) };
     }

@@ -66,9 +66,10 @@ export class Upstreams<Req, Rep> {
     for (const upstream of this.all) {
       if (upstream.down) continue;
       upstream.open(wanted);
-      if (upstream.promising) return;
+      // Whoever is tried again serves one request, or none.
+      if (upstream.settled) return;
     }
-    // All are down: whoever comes back first serves.
+    // All are in doubt: whoever comes back first serves.
     for (const upstream of this.all) upstream.open(1);
   }
 

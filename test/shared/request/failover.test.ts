@@ -1,6 +1,7 @@
 import test from 'ava';
 import { RequestClient } from '../../../src/shared/request/request-client.ts';
-import type { RequestClientOptions } from '../../../src/shared/request/request-options.ts';
+import type { RequestClientOptions, RequestServer } from '../../../src/shared/request/request-options.ts';
+import { manualClock } from '../../helpers/clock.ts';
 import { until } from '../../helpers/events.ts';
 import { lineCodec, type LineServer, startLineServer } from '../../helpers/line-server.ts';
 import { freePort, startSilentTarget } from '../../helpers/targets.ts';
@@ -112,6 +113,157 @@ test('when no server can be reached, those who wait hear why', async (t) => {
   });
   t.like(error, { sent: false });
   client.destroy();
+});
+
+for (const mode of ['single', 'pipeline'] as const) {
+  test(`a server that has stopped to answer loses its requests to the next one at once, and is asked again later: ${mode}`, async (t) => {
+    let up = false;
+    await using first = await startNamed('first', 0, () => up);
+    await using second = await startNamed('second');
+    const time = manualClock();
+    await using client = clientOf([first, second], {
+      mode,
+      timeoutMs: 100,
+      idempotent: () => true,
+      retry: { initialWaitMs: 30_000, maxWaitMs: 30_000 },
+      breaker: { resetTimeoutMs: 300 },
+      clock: time.clock,
+    });
+    const asked = client.request('a');
+    await until(() => first.lines.length === 1, 'it is there');
+    await time.advance(120);
+    t.is(await asked, 'second');
+    for (let request = 0; request < 3; request += 1) t.is(await client.request('b'), 'second');
+    t.is(first.lines.length, 1);
+    up = true;
+    await time.advance(300);
+    let served = '';
+    const ask = async (): Promise<void> => {
+      while (served !== 'first') served = await client.request('c');
+    };
+    await ask();
+    t.like(client.stats(), { failed: 0, timeouts: 1 });
+    client.destroy();
+  });
+
+  test(`a signal that times out says of a server what a time-out does: ${mode}`, async (t) => {
+    await using mute = await startNamed('mute', 0, () => false);
+    await using second = await startNamed('second');
+    const time = manualClock();
+    await using client = clientOf([mute, second], { mode, clock: time.clock });
+    const leaving = new AbortController();
+    const left = t.throwsAsync(client.request('a', { signal: leaving.signal }), { any: true, name: 'TimeoutError' });
+    await until(() => mute.lines.length === 1, 'it is there');
+    // As that of AbortSignal.timeout does.
+    leaving.abort(new DOMException('too late', 'TimeoutError'));
+    await left;
+    await time.advance(10);
+    t.is(await client.request('b'), 'second');
+    t.is(mute.lines.length, 1);
+    client.destroy();
+  });
+
+  test(`a trial that its caller leaves, or that cannot be written, leaves the next one its try: ${mode}`, async (t) => {
+    let broken = true;
+    await using server = await startLineServer(({ line, socket, reply }) => {
+      if (broken) socket.destroy();
+      else if (line !== 'slow') reply(line);
+    });
+    await using client = clientOf([server], {
+      mode,
+      retry: { maxAttempts: 1 },
+      breaker: { maxFailures: 1, resetTimeoutMs: 500 },
+    });
+    await t.throwsAsync(client.request('a'), { code: 'POOLD_ERR_CONNECTION_LOST' });
+    broken = false;
+    await until(() => client.stats().servers[0]?.breaker === 'half-open', 'it may be tried');
+    await t.throwsAsync(client.request('two\nlines'), { code: 'POOLD_ERR_REQUEST_PERMANENT' });
+    if (mode === 'single') {
+      const leaving = new AbortController();
+      const left = t.throwsAsync(client.request('slow', { signal: leaving.signal }), { message: 'left' });
+      await until(() => server.lines.includes('slow'), 'the trial is there');
+      leaving.abort(new Error('left'));
+      await left;
+      await until(() => server.sockets.size === 0, 'its connection is closed');
+    }
+    t.is(await client.request('b'), 'b');
+    t.is(client.stats().servers[0]?.breaker, 'closed');
+  });
+}
+
+test('a circuit that opens while a connect is under way keeps nobody: the next server is asked', async (t) => {
+  await using mute = await startNamed('mute', 0, () => false);
+  await using second = await startNamed('second');
+  const { name, factory } = mute.server;
+  const time = manualClock();
+  let made = 0;
+  const create: typeof factory.create = (context) => {
+    made += 1;
+    return made === 1 ? factory.create(context) : new Promise(() => {});
+  };
+  const stuck = { name, factory: { ...factory, create } };
+  const clientWith = (servers: readonly RequestServer[]) =>
+    new RequestClient({
+      codec: lineCodec,
+      servers,
+      mode: 'pipeline',
+      depth: 2,
+      timeoutMs: 100,
+      idempotent: () => true,
+      retry: { maxAttempts: servers.length },
+      breaker: { maxFailures: 2, resetTimeoutMs: 60_000 },
+      clock: time.clock,
+    });
+  /** Two on the connection that was made, and one that waits for the next. */
+  const askThree = async (client: RequestClient<string, string>) => {
+    const { length } = mute.lines;
+    const replies = ['a', 'b', 'c'].map((line) => client.request(line).catch(({ code }: { code: string }) => code));
+    await until(() => mute.lines.length === length + 2 && made === 2, 'they are there');
+    await time.advance(120);
+    t.like(client.stats().servers[0], { breaker: 'open', opening: 1 });
+    return replies;
+  };
+  const alone = clientWith([stuck]);
+  t.deepEqual(new Set(await Promise.all(await askThree(alone))), new Set(['POOLD_ERR_REQUEST_TIMEOUT']));
+  await t.throwsAsync(alone.request('d'), { code: 'POOLD_ERR_CIRCUIT_OPEN' });
+  alone.destroy();
+  made = 0;
+  const both = clientWith([stuck, second.server]);
+  const replies = await askThree(both);
+  await time.advance(150);
+  t.deepEqual(await Promise.all(replies), ['second', 'second', 'second']);
+  both.destroy();
+});
+
+test('while one request tries a server again, the others go to the next one', async (t) => {
+  let mute = false;
+  await using first = await startLineServer(({ socket }) => void (mute || socket.destroy()), { name: 'first' });
+  await using second = await startNamed('second');
+  const time = manualClock();
+  await using client = clientOf([first, second], {
+    mode: 'pipeline',
+    timeoutMs: 0,
+    totalTimeoutMs: 0,
+    idempotent: () => true,
+    breaker: { maxFailures: 1, resetTimeoutMs: 3000 },
+    clock: time.clock,
+  });
+  t.is(await client.request('a'), 'second');
+  mute = true;
+  await time.advance(3000);
+  const asked: Promise<unknown>[] = [];
+  const isTried = (): boolean => {
+    if (first.lines.length === 1) asked.push(client.request('b').catch(({ code }: { code: string }) => code));
+    return first.lines.length === 2;
+  };
+  await until(isTried, 'the first is tried');
+  await time.advance(2000);
+  t.like(client.stats().servers, [{ breaker: 'half-open', lines: 1 }, { lines: 0 }]);
+  t.deepEqual(await Promise.all(['c', 'd'].map((line) => client.request(line))), ['second', 'second']);
+  t.is(first.lines.length, 2);
+  client.destroy();
+  const codes = await Promise.all(asked);
+  t.is(codes.filter((code) => code === 'POOLD_ERR_POOL_CLOSED').length, 1);
 });
 
 test('a server that never accepts keeps the requests from the next one for no longer than one time-out', async (t) => {

@@ -96,7 +96,7 @@ test('numbers that the protocol has no more room for begin again, past those und
   t.is((await first).text, 'slow');
 });
 
-test('multiplexed replies that never come cost a connection its room, and then the connection', async (t) => {
+test('multiplexed replies that never come cost a connection its room, another takes its place, and it is closed', async (t) => {
   await using held = await startHolding();
   const time = manualClock();
   const client = new RequestClient({
@@ -119,17 +119,18 @@ test('multiplexed replies that never come cost a connection its room, and then t
   await ask('a', 2);
   await ask('b', 3);
   t.like(client.stats().servers[0], { lines: 1, inFlight: 3 });
+  // Half of its depth is overdue: it takes no more.
   const next = client.request('next', { timeoutMs: 60_000, totalTimeoutMs: 60_000 });
-  await until(() => client.stats().queued === 1, 'it waits');
-  await time.advance(1000);
-  t.is(held.asked.length, 3, 'half of its depth is overdue: it takes no more');
-  held.asked.length = 0;
-  asked?.reply(asked.line);
-  t.is((await patient).text, 'patient');
-  // Nobody waits for anything on it: another takes its place.
-  await held.come(1);
+  await held.come(4);
+  t.not(held.asked[3]?.socket, asked?.socket);
+  held.asked.splice(0, 3);
   held.answer();
   t.is((await next).text, 'next');
+  asked?.reply(asked.line);
+  t.is((await patient).text, 'patient');
+  // Nobody waits for anything on it.
+  await until(() => held.server.sockets.size === 1, 'it is closed');
+  t.like(client.stats().servers[0], { lines: 1, pool: { max: 1 } });
   t.is(held.server.accepted, 2);
   client.destroy();
 });
@@ -333,6 +334,27 @@ test('a request that the codec cannot write fails alone', async (t) => {
   await bad;
 });
 
+test('the place of a request that cannot be written is the next one’s', async (t) => {
+  await using server = await startLineServer();
+  const time = manualClock();
+  const client = clientOf([server], { maxConnections: 1, clock: time.clock });
+  const bad = reject(client.request('two\nlines'));
+  t.is(await client.request('good'), 'good');
+  t.is(await bad, 'POOLD_ERR_REQUEST_PERMANENT');
+  client.destroy();
+});
+
+test('failures among successes are not in a row, also where they come in one turn', async (t) => {
+  await using server = await startLineServer(({ line, reply }) => reply(line.startsWith('bad') ? '-busy' : line));
+  await using client = clientOf([server], { mode: 'pipeline', retry: { maxAttempts: 1 }, breaker: { maxFailures: 3 } });
+  const ask = (lines: readonly string[]): Promise<unknown> =>
+    Promise.all(lines.map((line) => reject(client.request(line))));
+  await ask(['bad1', 'good', 'bad2', 'bad3', 'good', 'bad4', 'bad5']);
+  t.is(client.stats().servers[0]?.breaker, 'closed');
+  await ask(['good', 'bad1', 'bad2', 'bad3', 'good']);
+  t.is(client.stats().servers[0]?.breaker, 'open');
+});
+
 test('a codec that breaks its word fails the requests, and nothing else', async (t) => {
   await using server = await startLineServer();
   const broken = (codec: Partial<Codec<string, string>>) =>
@@ -347,6 +369,8 @@ test('a codec that breaks its word fails the requests, and nothing else', async 
   t.like(deaf.stats().servers[0], { opening: 0, lines: 0, pool: { inUse: 0 } });
   await using unjust = broken({ failure: throws });
   await t.throwsAsync(unjust.request('a'), { code: 'POOLD_ERR_REQUEST_PERMANENT', message: /a bug/ });
+  await using vague = broken({ failure: () => ({ kind: 'permanent' }) as never });
+  await t.throwsAsync(vague.request('a'), { code: 'POOLD_ERR_REQUEST_PERMANENT' });
 });
 
 test('a server that closes each connection at once is a failure, and no endless loop', async (t) => {
@@ -478,6 +502,10 @@ test('what a caller gives wrong fails that request', async (t) => {
       });
     }
   }
+  await t.throwsAsync(client.request('a', { idempotent: true, timeout: 5 } as object), {
+    code: 'POOLD_ERR_INVALID_OPTION',
+    message: /^timeout: unknown option/,
+  });
   t.is(client.stats().requests, 0);
 });
 
@@ -616,6 +644,45 @@ test('a connection that is always in use is given back for a moment, for its poo
     await time.advance(500);
   }
   t.true(server.accepted > 1);
+  client.destroy();
+  t.is(time.timers, 0);
+});
+
+test('a slow reply holds up nobody: its connection takes others as long as it is young, and then another one does', async (t) => {
+  await using held = await startHolding();
+  const time = manualClock();
+  const client = new RequestClient({
+    codec: numberedCodec,
+    servers: [held.server.server],
+    mode: 'multiplex',
+    maxConnections: 1,
+    timeoutMs: 0,
+    totalTimeoutMs: 0,
+    clock: time.clock,
+    pool: { maxLifetimeMs: 100_000 },
+  });
+  const slow = client.request('slow');
+  await held.come(1);
+  const [asked] = held.asked.splice(0);
+  const ask = async (): Promise<void> => {
+    const reply = client.request('quick');
+    await held.come(1);
+    held.answer();
+    t.is((await reply).text, 'quick');
+  };
+  for (let second = 0; second < 60; second += 1) {
+    await ask();
+    await time.advance(1000);
+  }
+  t.is(held.server.accepted, 1);
+  for (let second = 60; second < 120; second += 1) {
+    await ask();
+    await time.advance(1000);
+  }
+  t.deepEqual([held.server.accepted, held.server.sockets.size], [2, 2]);
+  asked?.reply(asked.line);
+  t.is((await slow).text, 'slow');
+  await until(() => held.server.sockets.size === 1, 'the old one is closed');
   client.destroy();
   t.is(time.timers, 0);
 });

@@ -3,6 +3,7 @@ import type { ResourceFactory } from '../../../src/shared/request/resource-facto
 import { ResourcePool } from '../../../src/shared/request/resource-pool.ts';
 import type { ResourcePoolOptions } from '../../../src/shared/request/resource-pool-options.ts';
 import { manualClock } from '../../helpers/clock.ts';
+import { until } from '../../helpers/events.ts';
 
 /** What a pool has done with its resources, which are numbers. */
 function poolOf(options: Partial<ResourcePoolOptions<number>> = {}, factory: Partial<ResourceFactory<number>> = {}) {
@@ -101,8 +102,10 @@ test('a test that throws or never ends is a failed one', async (t) => {
   t.deepEqual(destroyed, [1, 2]);
 });
 
-test('an abort during a test ends the acquire, and the resource', async (t) => {
-  const { pool, time, destroyed } = poolOf({}, { validate: () => new Promise<boolean>(() => {}) });
+test('whoever does not wait for the end of a test leaves the resource to it', async (t) => {
+  const tests: ((works: boolean) => void)[] = [];
+  const validate = (): Promise<boolean> => new Promise((resolve) => void tests.push(resolve));
+  const { pool, time, destroyed } = poolOf({ createTimeoutMs: 1000 }, { validate });
   await pool.use(() => {});
   await time.advance(600);
   const leaving = new AbortController();
@@ -110,7 +113,50 @@ test('an abort during a test ends the acquire, and the resource', async (t) => {
   await time.advance(0);
   leaving.abort(new Error('left'));
   await t.throwsAsync(acquired, { message: 'left' });
+  t.deepEqual([destroyed, pool.inUse], [[], 1]);
+  tests[0]?.(true);
+  await time.advance(600);
+  t.deepEqual([destroyed, pool.inUse, pool.idle], [[], 0, 1]);
+  const now = t.throwsAsync(pool.acquire({ timeoutMs: 0 }), { code: 'POOLD_ERR_ACQUIRE_TIMEOUT' });
+  await time.advance(1);
+  await now;
+  t.deepEqual([destroyed, pool.inUse], [[], 1]);
+  await time.advance(1000);
   t.deepEqual([destroyed, pool.inUse, pool.idle], [[1], 0, 0]);
+});
+
+test('more than are made at once are made one after the other', async (t) => {
+  const { pool, made } = poolOf({ min: 20, maxCreating: 8 });
+  await pool.warmed(20);
+  t.deepEqual([pool.idle, made.length], [20, 20]);
+});
+
+test('what a flush overtakes in the making has not failed', async (t) => {
+  const { creates, create } = heldCreate();
+  const { pool, destroyed } = poolOf({}, { create });
+  const acquired = pool.acquire();
+  pool.flush();
+  creates[0]?.resolve(1);
+  await until(() => creates.length === 2, 'another is made');
+  creates[1]?.resolve(2);
+  t.is((await acquired).connection.value, 2);
+  t.deepEqual([destroyed, pool.failure, pool.errorCount], [[1], undefined, 0]);
+});
+
+test('a maximum that grows is used at once, and one that shrinks as resources go', async (t) => {
+  const { pool, destroyed } = poolOf({ max: 1 });
+  const first = await pool.acquire();
+  const waiting = pool.acquire();
+  pool.setMax(2);
+  const second = await waiting;
+  pool.setMax(1);
+  t.is(pool.size, 2);
+  first.destroy();
+  t.throws(() => pool.setMax(0), { code: 'POOLD_ERR_INVALID_OPTION', message: /^max/ });
+  await t.throwsAsync(pool.acquire({ timeoutMs: 0 }), { code: 'POOLD_ERR_ACQUIRE_TIMEOUT' });
+  second.release();
+  t.is(await pool.use(({ value }) => value), 2);
+  t.deepEqual(destroyed, [1]);
 });
 
 test('min are made at once and kept, others are ended when they were idle for long', async (t) => {
