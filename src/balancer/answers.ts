@@ -3,12 +3,13 @@ import type { ServerResponse } from 'node:http';
 import type { Clock } from '../shared/clock.ts';
 import { closeBehind } from './lingering-close.ts';
 
-export type OwnStatus = 400 | 408 | 413 | 501 | 502 | 503 | 504;
+export type OwnStatus = 400 | 408 | 413 | 417 | 501 | 502 | 503 | 504;
 
 const NAMES: Readonly<Record<OwnStatus, string>> = {
   400: 'Bad Request',
   408: 'Request Timeout',
   413: 'Content Too Large',
+  417: 'Expectation Failed',
   501: 'Not Implemented',
   502: 'Bad Gateway',
   503: 'Service Unavailable',

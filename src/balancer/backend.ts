@@ -36,6 +36,8 @@ export interface BackendOwner {
 /** One HTTP server, with the connections to it. */
 export class Backend {
   readonly name: string;
+  /** What requests say that name none. */
+  readonly host: string;
   readonly connections: ServerConnections;
   /** Requests that are there. */
   inUse = 0;
@@ -47,18 +49,26 @@ export class Backend {
   /** Whether it is a server no more: how it is concerns nobody. */
   #retired = false;
 
-  constructor(address: Address, { rules, clock, random, shortage }: BackendSetup, owner: BackendOwner) {
+  /** @param isDown whether it is known to be down, by rules that held before */
+  constructor(
+    address: Address,
+    { rules, clock, random, shortage }: BackendSetup,
+    owner: BackendOwner,
+    isDown: boolean,
+  ) {
     this.name = formatAddress(address);
+    this.host = 'path' in address ? 'localhost' : this.name;
     this.#rules = rules;
     this.connections = new ServerConnections(address, rules, clock);
     const { path, intervalMs, timeoutMs, rise, fall } = rules.health;
     this.#health = new TargetHealth(
-      { checked: true, rise, fall, clock, random },
+      { checked: true, rise, fall, isUnsure: true, clock, random },
       {
         onDown: (error) => owner.onDown(this.name, error),
         onUp: () => owner.onUp(this.name),
         onShort: () => shortage.note(),
       },
+      isDown,
     );
     const check = path === undefined ? 'tcp' : { http: path };
     this.#check = new HealthCheck(address, { check, intervalMs, timeoutMs, clock, random }, this.#health);

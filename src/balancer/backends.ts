@@ -1,6 +1,7 @@
 /** The servers behind a balancer: which of them a request goes to, and who waits for one of them to have room. */
 import type { Clock, Timer } from '../shared/clock.ts';
 import type { DescriptorsError } from '../shared/errors.ts';
+import { formatAddress } from '../shared/net/address.ts';
 import { Shortage } from '../shared/net/shortage.ts';
 import { makeStrategy, type Strategy } from '../shared/policy/strategy.ts';
 import { Backend, type BackendOwner, type BackendStats } from './backend.ts';
@@ -37,6 +38,8 @@ export class Backends {
   /** Those that are no more among them, as long as requests are there. */
   readonly #retired = new Set<Backend>();
   #running = false;
+  /** Whose turn it is when all are down. */
+  #turn = 0;
 
   constructor(rules: Rules, { clock, random }: Pick<BalancerPlace, 'clock' | 'random'>, owner: BackendsOwner) {
     this.#owner = owner;
@@ -73,7 +76,9 @@ export class Backends {
     const next = servers.map((address) => {
       const same = [...left].find((backend) => backend.is(address, each));
       if (same !== undefined) left.delete(same);
-      const backend = same ?? new Backend(address, setup, this.#owner);
+      // A change of rules makes nobody well.
+      const isDown = this.#all.some(({ name, up }) => !up && name === formatAddress(address));
+      const backend = same ?? new Backend(address, setup, this.#owner, isDown);
       if (same === undefined && this.#running) backend.start();
       return backend;
     });
@@ -142,6 +147,14 @@ export class Backends {
     seeker.onBackend(backend);
   }
 
+  /** One with room, whatever its checks say: in turn, or the first where that is the rule. */
+  #whoever(among: readonly Backend[]): Backend | undefined {
+    const able = among.filter(({ hasRoom }) => hasRoom);
+    if (this.#rules.strategy === 'failover') return able[0];
+    this.#turn += 1;
+    return able[this.#turn % able.length];
+  }
+
   /**
    * One that is up and has room, which has not failed the request if there is such a one; undefined while those that are up
    * are full. When none is up, any: what checks say is no reason to refuse a client.
@@ -152,6 +165,6 @@ export class Backends {
     const backend = this.#strategy(among);
     if (backend !== undefined) return backend;
     if (among.some(({ up }) => up)) return undefined;
-    return this.#strategy(this.#all) ?? among.find(({ hasRoom }) => hasRoom);
+    return this.#strategy(this.#all) ?? this.#whoever(among);
   }
 }

@@ -1,6 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
-import type { Dispatcher } from 'undici';
 import type { Clock } from '../shared/clock.ts';
 import { reasonOf } from '../shared/errors.ts';
 import type { OwnStatus } from './answers.ts';
@@ -10,12 +9,12 @@ import type { ExchangeEnd } from './balancer-events.ts';
 import type { BalancerRules } from './balancer-options.ts';
 import type { EarlyBytes } from './early-bytes.ts';
 import { JoinedSockets } from './joined-sockets.ts';
-import { BodyError, BodyStream, takeWhole, type WholeBody } from './request-body.ts';
-import type { RequestHead } from './request-head.ts';
-import { Reply } from './reply.ts';
-import { isBodiless } from './response-head.ts';
-import { type Failure, isRepeatable, mayRenew, mayRetry } from './retry-rule.ts';
-import { isLate, isOtherLength, isUnsendable } from './server-errors.ts';
+import { Reply, type ReplyOwner } from './reply.ts';
+import { BodyStream, isStream, takeWhole, type WholeBody } from './request-body.ts';
+import { type RequestHead, sentHeaders } from './request-head.ts';
+import type { ResponseHead } from './response-head.ts';
+import { isRepeatable, mayRenew, mayRetry } from './retry-rule.ts';
+import { type CallFailure, type CallOwner, ServerCall } from './server-call.ts';
 import { upgradeHead } from './upgrade-head.ts';
 
 /** Who has exchanges. */
@@ -33,11 +32,16 @@ const NONE: ReadonlySet<Backend> = new Set();
 
 const TOO_LARGE = 'the body is longer than is allowed here';
 
-/** `asked`: until the server's answer begins; `over` behind it all. */
-type State = 'asked' | 'answering' | 'joined' | 'over';
+/**
+ * - `asked`: until the server's answer begins
+ * - `answering`: until all of it has come
+ * - `answered`: until the client has it
+ * - `joined`: it is an exchange of HTTP no more
+ */
+type State = 'asked' | 'answering' | 'answered' | 'joined' | 'over';
 
-/** One request: where it goes, and how it ends. It is itself what undici tells of the answer. */
-export class Exchange implements Seeker, Dispatcher.DispatchHandler {
+/** One request: where it goes, and how it ends. */
+export class Exchange implements Seeker, CallOwner, ReplyOwner {
   readonly request: IncomingMessage;
   readonly head: RequestHead;
   /** Where it is, or was last. */
@@ -60,16 +64,13 @@ export class Exchange implements Seeker, Dispatcher.DispatchHandler {
   readonly #early: EarlyBytes | undefined;
   readonly #wantsContinue: boolean;
   #state: State = 'asked';
+  /** The try that is on. */
+  #call: ServerCall | undefined;
   /** Whether it has a place at its backend. */
   #placed = false;
-  /** Whether the backend has been sent something of it. */
-  #sent = false;
-  /** Whether on a connection that had carried something before. */
-  #reused = false;
   #continued = false;
   #body: WholeBody | BodyStream | undefined;
   #joined: JoinedSockets | undefined;
-  #abort: ((error?: Error) => void) | undefined;
 
   /**
    * @param wantsContinue whether the client waits for `100 Continue` before it sends the body
@@ -85,7 +86,7 @@ export class Exchange implements Seeker, Dispatcher.DispatchHandler {
   ) {
     this.#owner = owner;
     this.request = request;
-    this.#reply = new Reply(request, response, owner.rules.timeoutMs);
+    this.#reply = new Reply(request, response, owner.rules.timeoutMs, this);
     this.head = head;
     this.#wantsContinue = wantsContinue;
     this.#early = early;
@@ -95,7 +96,6 @@ export class Exchange implements Seeker, Dispatcher.DispatchHandler {
   refuseBody(): boolean {
     if (this.#state !== 'asked' || this.#reply.hasBegun) return false;
     this.#answer(400, 'the body cannot be read', true);
-    this.#abort?.();
     return true;
   }
 
@@ -107,9 +107,8 @@ export class Exchange implements Seeker, Dispatcher.DispatchHandler {
 
   /** Breaks it off, whatever it is doing. */
   destroy(): void {
-    if (this.#joined !== undefined) return this.#joined.destroy();
-    this.#break();
-    this.#abort?.();
+    if (this.#joined !== undefined) this.#joined.destroy();
+    else this.#break();
   }
 
   // What Backends tells.
@@ -118,34 +117,33 @@ export class Exchange implements Seeker, Dispatcher.DispatchHandler {
     this.backend = backend;
     this.#placed = true;
     if (this.head.hasBody) this.#body ??= this.#takeBody();
-    if (this.#bodyBytes > this.#owner.rules.bodyLimitBytes) this.#answer(413, TOO_LARGE);
-    else this.#send(backend, false);
+    if (this.#bodyBytes > this.#owner.rules.bodyLimitBytes) return this.#answer(413, TOO_LARGE);
+    const mayRepeat = isRepeatable(this.#method) && !isStream(this.#body);
+    this.#send(backend, !mayRepeat && backend.connections.isDoubted);
   }
 
   onRefused(reason: 'queue-full' | 'timeout'): void {
     this.#answer(503, reason === 'timeout' ? 'no server had room in time' : 'too many requests wait already');
   }
 
-  // What undici tells.
+  // What the try tells that is on.
 
-  onConnect(abort: (error?: Error) => void): void {
-    this.#abort = abort;
-    this.#sent = true;
-    this.#reused = this.backend?.connections.isReused === true;
-    if (this.#state === 'over') return abort();
+  get isOwing(): boolean {
+    return isStream(this.#body) && !this.request.complete && !this.request.isPaused();
+  }
+
+  onConnected(): void {
     if (!this.#wantsContinue || this.#continued) return;
     this.#continued = true;
     this.#reply.wantBody();
   }
 
-  onHeaders(status: number, raw: Buffer[], resume: () => void, text: string): boolean {
-    // Hints on the way to the answer: clients do without.
-    if (status < 200) return true;
-    // What it throws is the request's failure to undici.
-    this.#reply.begin(status, text, raw, resume, this.#owner.isClosing);
-    this.status = status;
+  onAnswer({ statusCode = 0, statusMessage = '' }: IncomingMessage, head: ResponseHead): void {
+    // The server has done what was asked: no other one is to do it, too.
+    if (head.isCoded) return this.#answer(502, 'the answer has a Transfer-Encoding other than chunked');
+    this.#reply.begin(statusCode, statusMessage, head, this.#owner.isClosing);
+    this.status = statusCode;
     this.#state = 'answering';
-    return true;
   }
 
   onData(chunk: Buffer): boolean {
@@ -153,17 +151,17 @@ export class Exchange implements Seeker, Dispatcher.DispatchHandler {
     return this.#reply.write(chunk);
   }
 
-  onComplete(trailers: string[] | Buffer[] | null): void {
-    this.#close('answered');
+  onAnswered(trailers: readonly string[]): void {
+    this.#state = 'answered';
     this.#reply.finish(trailers);
   }
 
-  onUpgrade(status: number, raw: Buffer[] | string[] | null, server: Duplex): void {
+  onUpgraded({ statusCode = 0, rawHeaders }: IncomingMessage, server: Duplex): void {
     const { socket } = this.request;
     this.#state = 'joined';
-    this.status = status;
+    this.status = statusCode;
     this.#reply.letGo();
-    socket.write(upgradeHead(status, (raw ?? []) as Buffer[], this.head.upgrade), 'latin1');
+    socket.write(upgradeHead(statusCode, rawHeaders, this.head.upgrade), 'latin1');
     this.#early?.release();
     this.#joined = new JoinedSockets(socket, server, (bytesIn, bytesOut) => {
       this.bytesIn = bytesIn;
@@ -172,39 +170,58 @@ export class Exchange implements Seeker, Dispatcher.DispatchHandler {
     });
   }
 
-  onError(error: Error): void {
+  onFailed({ error, isSent, isStale, isLate }: CallFailure): void {
     const { backend } = this;
-    if (this.#state === 'over' || backend === undefined) return;
-    if (error instanceof BodyError) {
-      if (error.reason === 'too-large') return this.#answer(413, TOO_LARGE, true);
-      return this.#leave();
-    }
+    if (backend === undefined) return;
     if (isUnsendable(error)) return this.#answer(400, `the request cannot be passed on (${reasonOf(error)})`);
-    if (this.#state === 'answering' && isBodiless(this.status) && isOtherLength(error)) return this.onComplete(null);
     this.error = error;
-    const failure = this.#failure(backend, error);
+    const { rules, backends } = this.#owner;
+    const failure = {
+      retries: this.retries,
+      maxRetries: rules.retries,
+      method: this.#method,
+      isSent,
+      isWhole: !isSent || !isStream(this.#body),
+      isLate,
+      isStale,
+      hasOther: backends.hasOther(backend, this.tried),
+    };
+    // Its place is kept.
     if (this.#state === 'asked' && mayRenew(failure)) return this.#send(backend, true);
-    backend.failed(error, this.#sent);
-    if (this.#state === 'answering') return this.#break();
-    if (mayRetry(failure)) return this.#retry(backend);
-    if (failure.isLate) this.#answer(504, 'the server has not answered in time');
-    else this.#answer(502, this.#sent ? 'the server broke off before it answered' : 'no server can be reached');
+    this.#leave();
+    backend.failed(error, isSent);
+    if (this.#state === 'answering') this.#break();
+    else if (mayRetry(failure)) this.#retry(backend);
+    else if (isLate) this.#answer(504, 'the server has not answered in time');
+    else this.#answer(502, isSent ? 'the server broke off before it answered' : 'no server can be reached');
+  }
+
+  onGone(call: ServerCall): void {
+    if (call === this.#call) this.#leave();
+  }
+
+  // What the reply tells.
+
+  onDrain(): void {
+    this.#call?.resume();
+  }
+
+  onReplied(): void {
+    this.#close('answered');
   }
 
   // What the client does.
 
   /** Its connection is closed. Joined ones see to that by themselves. */
   onClientLeft(): void {
-    if (this.#state !== 'over' && this.#state !== 'joined') this.#leave();
+    if (this.#state !== 'joined') this.#close('client-left');
   }
 
   /** Nothing has moved on the client's connection for a while. */
   onClientSilent(): void {
-    const isOwing = this.#body !== undefined && !this.request.complete && !this.request.isPaused();
-    if (this.#state === 'asked' && isOwing) {
-      this.#answer(408, 'the body has not come in time', true);
-      this.#abort?.();
-    } else if (isOwing || this.#reply.isUnread) this.#reply.breakOff();
+    const { isOwing } = this;
+    if (this.#state === 'asked' && isOwing) this.#answer(408, 'the body has not come in time', true);
+    else if (isOwing || this.#reply.isUnread) this.#reply.breakOff();
     else this.#reply.awaitMore();
   }
 
@@ -216,49 +233,52 @@ export class Exchange implements Seeker, Dispatcher.DispatchHandler {
     const whole = takeWhole(this.request, this.head.bodyBytes);
     if (whole !== undefined) return whole;
     this.#reply.heedSilence();
-    return new BodyStream(this.request, this.#owner.rules.bodyLimitBytes);
+    return new BodyStream(this.request, this.#owner.rules.bodyLimitBytes, () => this.#answer(413, TOO_LARGE, true));
+  }
+
+  get #method(): string {
+    return this.request.method ?? 'GET';
   }
 
   /** How much of the body has been taken from the client. */
   get #bodyBytes(): number {
     const body = this.#body;
-    return body instanceof BodyStream ? body.bytes : (body?.length ?? 0);
+    return isStream(body) ? body.bytes : (body?.length ?? 0);
   }
 
-  /** @param isFresh whether over a connection that has carried nothing yet */
-  #send(backend: Backend, isFresh: boolean): void {
-    this.#abort = undefined;
-    this.#sent = false;
-    this.#reused = false;
-    const { method = 'GET' } = this.request;
-    const { path, headers, upgrade } = this.head;
-    const body = this.#body ?? null;
-    const isUpgrade = this.#early !== undefined && upgrade !== undefined;
-    const request = { method, path, headers, body, ...(isUpgrade ? { upgrade } : {}) };
-    const mayRepeat = isRepeatable(method) && !(body instanceof BodyStream);
-    backend.connections.send(request, this, { isFresh, isRepeatable: mayRepeat });
-  }
-
-  #failure(backend: Backend, error: Error): Failure {
-    const { rules, backends } = this.#owner;
-    const { method = '' } = this.request;
-    return {
-      retries: this.retries,
-      maxRetries: rules.retries,
-      method,
-      isSent: this.#sent,
-      isWhole: !(this.#body instanceof BodyStream) || this.#body.isUntouched,
-      isLate: isLate(error),
-      isReused: this.#reused,
-      hasOther: backends.hasOther(backend, this.tried),
+  /** @param isAlone whether over a connection that carries nothing else */
+  #send(backend: Backend, isAlone: boolean): void {
+    const body = this.#body;
+    const upgrade = this.#early === undefined ? undefined : this.head.upgrade;
+    const sending = {
+      method: this.#method,
+      path: this.head.path,
+      headers: sentHeaders(this.head, {
+        method: this.#method,
+        host: backend.host,
+        bodyBytes: isStream(body) ? undefined : (body?.length ?? 0),
+        upgrade,
+      }),
+      body,
+      upgrade,
+      isAlone,
+      maxHeaderBytes: this.#owner.rules.backend.maxHeaderBytes,
     };
+    this.#call = new ServerCall(backend.connections, sending, this);
+    this.#call.start();
   }
 
   #retry(backend: Backend): void {
     this.retries += 1;
     this.tried = new Set([...this.tried, backend]);
-    this.#release();
     this.#owner.backends.seek(this);
+  }
+
+  /** Gives its place back. */
+  #leave(): void {
+    if (!this.#placed || this.backend === undefined) return;
+    this.#placed = false;
+    this.#owner.backends.leave(this.backend);
   }
 
   /** Says it in place of a server. @param isLast whether nothing more can come on the client's connection */
@@ -277,24 +297,20 @@ export class Exchange implements Seeker, Dispatcher.DispatchHandler {
     this.#reply.breakOff();
   }
 
-  #leave(): void {
-    this.#close('client-left');
-    this.#abort?.();
-  }
-
-  #release(): void {
-    if (!this.#placed || this.backend === undefined) return;
-    this.#placed = false;
-    this.#owner.backends.leave(this.backend);
-  }
-
   #close(end: ExchangeEnd): void {
     if (this.#state === 'over') return;
     this.#state = 'over';
     this.end = end;
     if (this.#body !== undefined) this.bytesIn = this.#bodyBytes;
-    if (!this.#placed) this.#owner.backends.forget(this);
-    this.#release();
+    this.#owner.backends.forget(this);
+    this.#call?.abandon();
+    // One that has a place and no connection yet.
+    if (this.#call === undefined) this.#leave();
     this.#owner.onEnd(this);
   }
+}
+
+/** Node does not take a request like this. */
+function isUnsendable(error: Error): boolean {
+  return /^ERR_(?:INVALID|UNESCAPED)_/.test((error as NodeJS.ErrnoException).code ?? '');
 }

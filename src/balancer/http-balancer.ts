@@ -21,6 +21,9 @@ import { type HeadRefusal, readHead, type RequestHead } from './request-head.ts'
 /** So many requests of a client may be there ahead of their answers; hardly a client sends any. */
 const MAX_AHEAD = 256;
 
+/** What is told of a request that is over; of one that went nowhere the least. */
+type ClosedFacts = Pick<Exchange, 'request' | 'status' | 'end'> & Partial<Exchange>;
+
 /** Why a request goes nowhere. */
 interface Refusal {
   readonly status: OwnStatus;
@@ -97,9 +100,9 @@ export class HttpBalancer
    */
   setRules(options: BalancerRulesOptions): void {
     const rules = balancerRules(options, this.#place);
-    this.rules = rules;
-    this.#door.setRules(rules);
     this.backends.setRules(rules);
+    this.#door.setRules(rules);
+    this.rules = rules;
   }
 
   /**
@@ -158,12 +161,12 @@ export class HttpBalancer
 
   onRequest({ client, request, response, wantsContinue, early }: Arrived): void {
     this.#counts.opened += 1;
-    const head = readHead(request, client);
-    const refusal = this.#judge(head, early !== undefined);
-    if ('says' in head || refusal !== undefined) {
-      const { status, says } = refusal ?? (head as HeadRefusal);
+    const head = this.#judge(readHead(request, client));
+    if ('says' in head) {
+      const { status, says } = head;
       this.#counts.closed.refused += 1;
       this.#counts.answered(status);
+      if (this.#requestClosed.open) this.#tellClosed(client, { request, status, end: 'refused' });
       // Whatever follows may be something else than it seems.
       response.shouldKeepAlive = false;
       return answer(response, status, says, this.clock);
@@ -189,31 +192,28 @@ export class HttpBalancer
     counts.bytesIn += bytesIn;
     counts.bytesOut += bytesOut;
     counts.answered(status);
-    if (this.#requestClosed.open) this.#tellClosed(exchange, client);
+    if (this.#requestClosed.open) this.#tellClosed(client, exchange);
     if (client !== undefined) startNext(client, exchange);
     if (this.isClosing) this.#checkIdle();
   }
 
-  #judge(head: RequestHead | HeadRefusal, isUpgrade: boolean): Refusal | undefined {
-    if ('says' in head) return head;
-    // Node has read nothing of it.
-    if (isUpgrade && head.hasBody) return { status: 501, says: 'an upgrade cannot have a body here' };
-    if ((head.bodyBytes ?? 0) <= this.rules.bodyLimitBytes) return undefined;
+  #judge(head: RequestHead | HeadRefusal): RequestHead | Refusal {
+    if ('says' in head || (head.bodyBytes ?? 0) <= this.rules.bodyLimitBytes) return head;
     return { status: 413, says: 'the body is longer than is allowed here' };
   }
 
-  #tellClosed(exchange: Exchange, client: Client | undefined): void {
-    const { request, head, backend, startedAt, end = 'client-left' } = exchange;
-    const { status, retries, bytesIn, bytesOut, error } = exchange;
+  #tellClosed(client: Client | undefined, facts: ClosedFacts): void {
+    const { request, backend, status, startedAt, end = 'client-left', error } = facts;
+    const { retries = 0, bytesIn = 0, bytesOut = 0 } = facts;
     this.tell('requestClosed', {
       method: request.method ?? '',
-      path: head.path.split('?', 1)[0] ?? '',
+      path: request.url?.split('?', 1)[0] ?? '',
       remote: client?.ip,
       server: backend?.name,
       status,
       end,
       retries,
-      durationMs: this.clock.now() - startedAt,
+      durationMs: startedAt === undefined ? 0 : this.clock.now() - startedAt,
       bytesIn,
       bytesOut,
       error,

@@ -9,6 +9,7 @@ import { listenOptions } from '../shared/net/socket-options.ts';
 import { spareForVisitors } from '../shared/policy/descriptors.ts';
 import { VisitorGate } from '../shared/tunnel/visitor-gate.ts';
 import { rawAnswer } from './answers.ts';
+import { AskedMessage } from './asked-message.ts';
 import type { ClientRefusal } from './balancer-events.ts';
 import type { BalancerPlace, BalancerRules } from './balancer-options.ts';
 import { EarlyBytes } from './early-bytes.ts';
@@ -140,6 +141,9 @@ export class HttpDoor {
 
   #makeServer({ headerTimeoutMs, idleTimeoutMs, maxHeaderBytes }: Place): Server {
     const server = createServer({
+      IncomingMessage: AskedMessage,
+      // That is judged with the rest, and told.
+      requireHostHeader: false,
       noDelay: true,
       // A WebSocket may be silent for long; whether its client is still there the system asks.
       keepAlive: true,
@@ -156,6 +160,7 @@ export class HttpDoor {
     server.on('connection', (socket: Socket) => this.#meet(socket));
     server.on('request', (request, response) => this.#arrive(request, response, false));
     server.on('checkContinue', (request, response) => this.#arrive(request, response, true));
+    server.on('checkExpectation', (request, response) => this.#arrive(request, response, false));
     server.on('upgrade', (request, socket, first) => this.#upgrade(request, socket as Socket, first));
     server.on('timeout', (socket) => this.#silent(socket));
     server.on('clientError', (error, socket) => this.#refuse(error, socket));
@@ -169,14 +174,16 @@ export class HttpDoor {
 
   #meet(socket: Socket): void {
     const { remoteAddress } = socket;
-    const entered = this.#guard.refuses(socket) ? this.#gate.refuse('descriptors') : this.#gate.enter(remoteAddress);
+    const ip = remoteAddress === undefined ? undefined : normaliseIp(remoteAddress);
+    const isTrusted = ip !== undefined && this.#rules.trusted.has(ip);
+    const lacks = this.#guard.refuses(socket);
+    const entered = lacks ? this.#gate.refuse('descriptors') : this.#gate.enter(remoteAddress, isTrusted);
     if (typeof entered === 'string') {
       this.#owner.onRefused(remoteAddress, entered);
       socket.destroy();
       return;
     }
-    const ip = remoteAddress === undefined ? undefined : normaliseIp(remoteAddress);
-    const client: Client = { ip, isTrusted: ip !== undefined && this.#rules.trusted.has(ip), exchanges: [] };
+    const client: Client = { ip, isTrusted, exchanges: [] };
     this.#clients.set(socket, client);
     socket.once('close', () => {
       this.#clients.delete(socket);

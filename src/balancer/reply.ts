@@ -2,15 +2,24 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Clock } from '../shared/clock.ts';
 import { breakOff } from '../shared/relay/relay.ts';
 import { answer, type OwnStatus } from './answers.ts';
-import { isBodiless, readResponseHead } from './response-head.ts';
+import { isBodiless, type ResponseHead } from './response-head.ts';
 
 /** The reply that a response belongs to. */
 interface Carrying {
   reply?: Reply;
 }
 
+/** Who hears of a reply. */
+export interface ReplyOwner {
+  /** The client takes more. */
+  onDrain(): void;
+  /** All of it is on its way to the client. */
+  onReplied(): void;
+}
+
 /** The way back to a request's client: for a server's answer, or one of ours. */
 export class Reply {
+  readonly #owner: ReplyOwner;
   readonly #request: IncomingMessage;
   readonly #response: ServerResponse;
   readonly #timeoutMs: number;
@@ -18,11 +27,10 @@ export class Reply {
   #moved = false;
   #heedsDrain = false;
   #heedsTime = false;
-  /** Has the server go on. */
-  #resume: (() => void) | undefined;
 
   /** @param timeoutMs how long the client may be silent while it is its turn, ms */
-  constructor(request: IncomingMessage, response: ServerResponse, timeoutMs: number) {
+  constructor(request: IncomingMessage, response: ServerResponse, timeoutMs: number, owner: ReplyOwner) {
+    this.#owner = owner;
     this.#request = request;
     this.#response = response;
     this.#timeoutMs = timeoutMs;
@@ -47,20 +55,14 @@ export class Reply {
   /**
    * Begins with a server's head.
    *
-   * @param raw its names and values, one after the other
-   * @param resume has the server go on when the client has read
    * @param isLast whether the connection is to close behind it
-   * @throws Error when the body comes in a way that cannot be passed on
    */
-  begin(status: number, text: string, raw: readonly Buffer[], resume: () => void, isLast: boolean): void {
-    const { headers, trailer, hasLength, isCoded } = readResponseHead(raw, status);
-    if (isCoded) throw new Error('the answer has a Transfer-Encoding other than chunked');
+  begin(status: number, text: string, { headers, trailer, hasLength }: ResponseHead, isLast: boolean): void {
     const { method, httpVersionMinor } = this.#request;
     const isChunked = !hasLength && !isBodiless(status) && method !== 'HEAD' && httpVersionMinor > 0;
     if (trailer !== undefined && isChunked) headers.push('Trailer', trailer);
     if (isLast) this.#response.shouldKeepAlive = false;
     this.#response.writeHead(status, text, headers);
-    this.#resume = resume;
     // With the body's first piece, if that is here already: one write less.
     if (unflushed.push(this) === 1) queueMicrotask(flushHeads);
   }
@@ -78,10 +80,11 @@ export class Reply {
   }
 
   /** Ends it. @param trailers names and values, one after the other */
-  finish(trailers: readonly (string | Buffer)[] | null): void {
+  finish(trailers: readonly string[]): void {
     this.#moved = true;
     const response = this.#response;
-    if (trailers !== null && trailers.length > 0 && response.chunkedEncoding) response.addTrailers(pairs(trailers));
+    if (trailers.length > 0 && response.chunkedEncoding) response.addTrailers(pairs(trailers));
+    response.on('finish', onResponseFinish);
     response.end();
   }
 
@@ -116,7 +119,11 @@ export class Reply {
   }
 
   onDrain(): void {
-    this.#resume?.();
+    this.#owner.onDrain();
+  }
+
+  onFinish(): void {
+    this.#owner.onReplied();
   }
 
   /** The head goes out without the body's first piece, which may be long in coming. */
@@ -129,6 +136,10 @@ function onResponseDrain(this: Carrying): void {
   this.reply?.onDrain();
 }
 
+function onResponseFinish(this: Carrying): void {
+  this.reply?.onFinish();
+}
+
 /** Those whose head has come in this turn. */
 const unflushed: Reply[] = [];
 
@@ -136,8 +147,6 @@ function flushHeads(): void {
   for (const reply of unflushed.splice(0)) reply.flush();
 }
 
-function pairs(flat: readonly (string | Buffer)[]): [string, string][] {
-  return flat.flatMap((name, at) =>
-    at % 2 === 0 ? [[String(name), String(flat[at + 1] ?? '')] as [string, string]] : [],
-  );
+function pairs(flat: readonly string[]): [string, string][] {
+  return flat.flatMap((name, at) => (at % 2 === 0 ? [[name, flat[at + 1] ?? ''] as [string, string]] : []));
 }

@@ -1,15 +1,4 @@
-import type { IncomingMessage } from 'node:http';
-import { Readable } from 'node:stream';
-
-/** Why a body ended before its end. */
-export class BodyError extends Error {
-  readonly reason: 'too-large' | 'client-left';
-
-  constructor(reason: BodyError['reason']) {
-    super(reason === 'too-large' ? 'the body is longer than bodyLimitBytes' : 'the client has left');
-    this.reason = reason;
-  }
-}
+import type { ClientRequest, IncomingMessage } from 'node:http';
 
 /** A body that has come whole by the time it is wanted, and can be sent as often as need be. */
 export type WholeBody = Buffer;
@@ -25,56 +14,55 @@ export function takeWhole(source: IncomingMessage, bytes: number | undefined): W
   return (source.read() as Buffer | null) ?? Buffer.alloc(0);
 }
 
-/**
- * The body of a request on its way to a server, piece by piece. It stands between the two because whoever sends a body away destroys it
- * when the server is lost, and with the request itself would go the client's connection, and the answer with it. What comes
- * after that is read and thrown away.
- */
-export class BodyStream extends Readable {
+/** The body of a request on its way to a server, piece by piece, no faster than the server reads. It can be sent once. */
+export class BodyStream {
   readonly #source: IncomingMessage;
   readonly #limitBytes: number;
+  readonly #onTooLarge: () => void;
+  #sink: ClientRequest | undefined;
   /** What has come so far. */
   bytes = 0;
 
-  constructor(source: IncomingMessage, limitBytes: number) {
-    super({ highWaterMark: 64 * 1024 });
+  /** @param onTooLarge hears that more has come than is allowed */
+  constructor(source: IncomingMessage, limitBytes: number, onTooLarge: () => void) {
     this.#source = source;
     this.#limitBytes = limitBytes;
-    // Between two tries nobody has it who would hear.
-    this.on('error', ignore);
-    source.pause();
-    source.on('data', this.#onData).once('end', this.#onEnd).once('close', this.#onClose).on('error', ignore);
+    this.#onTooLarge = onTooLarge;
   }
 
-  /** Whether it can still be sent: nothing of it was taken from the client, and nobody has given it up. */
-  get isUntouched(): boolean {
-    return this.bytes === 0 && !this.destroyed;
+  /** Begins to send it. */
+  pumpTo(sink: ClientRequest): void {
+    this.#sink = sink;
+    sink.on('drain', this.#onDrain);
+    // That its client has left is told by the client's connection.
+    this.#source.on('data', this.#onData).once('end', this.#onEnd).on('error', ignore);
   }
 
-  override _read(): void {
-    this.#source.resume();
-  }
-
-  override _destroy(error: Error | null, done: (error: Error | null) => void): void {
-    this.#source.off('data', this.#onData).off('end', this.#onEnd).off('close', this.#onClose);
-    this.#source.resume();
-    done(error);
+  /** What still comes is read and thrown away: the answer may stand behind it. */
+  stop(): void {
+    this.#sink?.off('drain', this.#onDrain);
+    this.#source.off('data', this.#onData).off('end', this.#onEnd);
+    if (this.#sink !== undefined) this.#source.resume();
   }
 
   readonly #onData = (chunk: Buffer): void => {
     this.bytes += chunk.length;
-    if (this.bytes > this.#limitBytes) this.destroy(new BodyError('too-large'));
-    else if (!this.push(chunk)) this.#source.pause();
+    if (this.bytes > this.#limitBytes) this.#onTooLarge();
+    else if (this.#sink?.write(chunk) === false) this.#source.pause();
   };
 
   readonly #onEnd = (): void => {
-    this.push(null);
+    this.#sink?.end();
   };
 
-  readonly #onClose = (): void => {
-    if (!this.#source.complete) this.destroy(new BodyError('client-left'));
+  readonly #onDrain = (): void => {
+    this.#source.resume();
   };
 }
 
-/** Whoever sends it hears it, and `close` says it, too. */
+export function isStream(body: WholeBody | BodyStream | undefined): body is BodyStream {
+  return body instanceof BodyStream;
+}
+
+/** 'close' follows. */
 function ignore(): void {}

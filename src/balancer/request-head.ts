@@ -12,13 +12,16 @@ export interface RequestHead {
   readonly hasBody: boolean;
   /** As it was said; undefined for a body in chunks. */
   readonly bodyBytes: number | undefined;
+  /** Whether its length was said, be it none. */
+  readonly hasLength: boolean;
+  readonly hasHost: boolean;
   /** The protocol that the client would like to go on with. */
   readonly upgrade: string | undefined;
 }
 
 /** Why a request goes nowhere. */
 export interface HeadRefusal {
-  readonly status: 400 | 501;
+  readonly status: 400 | 417 | 501;
   readonly says: string;
 }
 
@@ -87,12 +90,15 @@ export function readHead(request: HeadSource, asker: Asker): RequestHead | HeadR
       case 'upgrade':
         upgrade = value;
         break;
-      // For this hop alone; trailers of a request end here, too. Expect has been seen to.
+      case 'expect':
+        // What is asked for has been seen to.
+        if (value.toLowerCase() === '100-continue') break;
+        return { status: 417, says: 'the only Expect that is understood is 100-continue' };
+      // For this hop alone; trailers of a request end here, too.
       case 'keep-alive':
       case 'proxy-connection':
       case 'te':
       case 'trailer':
-      case 'expect':
         break;
       default: {
         const first = lower.codePointAt(0);
@@ -108,6 +114,7 @@ export function readHead(request: HeadSource, asker: Asker): RequestHead | HeadR
   }
   if (isChunked && length !== undefined) return bad('both Content-Length and Transfer-Encoding are given');
   if (isChunked && httpVersionMinor === 0) return bad('HTTP/1.0 has no Transfer-Encoding');
+  if (host === undefined && httpVersionMinor > 0) return bad('there is no Host header');
   const target = readTarget(method, request.url ?? '', host);
   if (typeof target !== 'string') return target;
   const kept = named.length === 0 ? headers : withoutNamed(headers, named);
@@ -115,10 +122,38 @@ export function readHead(request: HeadSource, asker: Asker): RequestHead | HeadR
   if (asker.ip !== undefined) kept.push('X-Forwarded-For', [...forwarded, asker.ip].join(', '));
   kept.push('X-Forwarded-Proto', proto ?? 'http');
   const bodyBytes = isChunked ? undefined : Number(length ?? 0);
-  // What a Connection header does not name was not meant for us (RFC 9110, 7.8). Over HTTP/2 in clear text a client would
-  // speak to a server past all that is checked and written here, and any server may leave an upgrade alone.
-  const wanted = named.includes('upgrade') && upgrade?.toLowerCase().includes('h2c') !== true ? upgrade : undefined;
-  return { path: target, headers: kept, hasBody: bodyBytes !== 0, bodyBytes, upgrade: wanted };
+  // What a Connection header does not name was not meant for us (RFC 9110, 7.8).
+  const wanted = named.includes('upgrade') ? upgrade : undefined;
+  const said = { hasLength: length !== undefined, hasHost: host !== undefined };
+  return { path: target, headers: kept, hasBody: bodyBytes !== 0, bodyBytes, ...said, upgrade: wanted };
+}
+
+/** What of a request is known when it is sent. */
+export interface SentFacts {
+  readonly method: string;
+  /** For a client of HTTP/1.0 that has named none. */
+  readonly host: string;
+  /** The length of a body that is whole; undefined for one that is still to come. */
+  readonly bodyBytes: number | undefined;
+  readonly upgrade: string | undefined;
+}
+
+/** Methods that need no length where they have no body. */
+const BODILESS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'DELETE', 'OPTIONS', 'TRACE']);
+
+/** The headers as they are sent: with those that say how the body comes, and how the connection goes on if not as usual. */
+export function sentHeaders(
+  { headers, hasLength, hasHost }: RequestHead,
+  { method, host, bodyBytes, upgrade }: SentFacts,
+): readonly string[] {
+  const isLengthDue = !hasLength && bodyBytes !== undefined && (bodyBytes > 0 || !BODILESS.has(method));
+  if (hasHost && upgrade === undefined && (hasLength || (bodyBytes !== undefined && !isLengthDue))) return headers;
+  const sent = [...headers];
+  if (!hasHost) sent.push('Host', host);
+  if (isLengthDue) sent.push('Content-Length', String(bodyBytes));
+  else if (!hasLength && bodyBytes === undefined) sent.push('Transfer-Encoding', 'chunked');
+  if (upgrade !== undefined) sent.push('Connection', 'Upgrade', 'Upgrade', upgrade);
+  return sent;
 }
 
 const LETTER_X = 120;

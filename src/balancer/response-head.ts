@@ -20,6 +20,10 @@ export interface ResponseHead {
   readonly trailer: string | undefined;
   /** Whether its length is said in front. */
   readonly hasLength: boolean;
+  /** Whether its body, if it has one, ends with the connection. */
+  readonly isOpenEnded: boolean;
+  /** How long the server keeps the connection, in its words. */
+  readonly keepAlive: string | undefined;
   /** Whether its body is in a coding that cannot be passed on: another one than chunks. */
   readonly isCoded: boolean;
 }
@@ -30,22 +34,23 @@ export function isBodiless(status: number): boolean {
 }
 
 /** @param raw names and values, one after the other, as they came */
-export function readResponseHead(raw: readonly Buffer[], status: number): ResponseHead {
+export function readResponseHead(raw: readonly string[], status: number): ResponseHead {
   const headers: string[] = [];
   let named: string[] | undefined;
   let trailer: string | undefined;
+  let keepAlive: string | undefined;
   let hasLength = false;
   let isCoded = false;
+  let isChunked = false;
   for (let at = 0; at < raw.length; at += 2) {
-    const nameBytes = raw[at] as Buffer;
-    const name = nameBytes.toString('latin1');
-    const value = (raw[at + 1] as Buffer).toString('latin1');
-    if (nameBytes.length === LENGTH_BYTES && name.toLowerCase() === 'content-length') {
+    const name = raw[at] as string;
+    const value = raw[at + 1] as string;
+    if (name.length === LENGTH_CHARACTERS && name.toLowerCase() === 'content-length') {
       // These have none (RFC 9110, 8.6). A 304 has that of what is not sent.
       if (status < 200 || status === 204) continue;
       hasLength = true;
     }
-    if (SUSPECT.has(nameBytes.length)) {
+    if (SUSPECT.has(name.length)) {
       const lower = name.toLowerCase();
       if (lower === 'connection' && !/^(?:keep-alive|close)$/i.test(value)) {
         named = [
@@ -56,17 +61,22 @@ export function readResponseHead(raw: readonly Buffer[], status: number): Respon
             .map((one) => one.trim()),
         ];
       }
+      if (lower === 'keep-alive') keepAlive = value;
       if (lower === 'trailer') trailer = trailer === undefined ? value : `${trailer}, ${value}`;
-      if (lower === 'transfer-encoding' && value.toLowerCase() !== 'chunked') isCoded = !isBodiless(status);
+      if (lower === 'transfer-encoding') {
+        isChunked = true;
+        if (value.toLowerCase() !== 'chunked') isCoded = !isBodiless(status);
+      }
       if (HOP.has(lower)) continue;
     }
     headers.push(name, value);
   }
-  if (named === undefined) return { headers, trailer, hasLength, isCoded };
+  const body = { hasLength, isOpenEnded: !hasLength && !isChunked, isCoded };
+  if (named === undefined) return { headers, trailer, keepAlive, ...body };
   const dropped = new Set(named.filter((name) => name !== 'content-length'));
   const kept = headers.filter((_, at) => !dropped.has((headers[at - (at % 2)] as string).toLowerCase()));
-  return { headers: kept, trailer, hasLength, isCoded };
+  return { headers: kept, trailer, keepAlive, ...body };
 }
 
-/** The bytes of `content-length`. */
-const LENGTH_BYTES = 14;
+/** Of `content-length`. */
+const LENGTH_CHARACTERS = 14;

@@ -10,8 +10,8 @@ export interface Failure {
   readonly isWhole: boolean;
   /** Whether the server was too slow, and not lost. */
   readonly isLate: boolean;
-  /** Whether the connection that it was sent on had carried answers before. */
-  readonly isReused: boolean;
+  /** Whether the connection that it was sent on had carried something before, and was closed with no answer. */
+  readonly isStale: boolean;
   /** Whether there is a server that has not failed it. */
   readonly hasOther: boolean;
 }
@@ -28,8 +28,8 @@ export function isRepeatable(method: string): boolean {
  * Whether it goes out once more at once, to the same server and over a new connection, without being counted: a server may
  * close a connection that is kept just when a request goes out on it, and that is no failure.
  */
-export function mayRenew({ method, isWhole, isLate, isReused }: Failure): boolean {
-  return isReused && !isLate && isWhole && isRepeatable(method);
+export function mayRenew({ method, isWhole, isStale }: Failure): boolean {
+  return isStale && isWhole && isRepeatable(method);
 }
 
 /**

@@ -1,83 +1,129 @@
-import { type Dispatcher, Pool } from 'undici';
 import type { Clock } from '../shared/clock.ts';
 import { type Address, formatAddress } from '../shared/net/address.ts';
+import { tuneSocket } from '../shared/net/socket-options.ts';
+import { ConnectionPool } from '../shared/pool/connection-pool.ts';
+import type { Reservation } from '../shared/pool/reservation.ts';
+import { connectTarget } from '../shared/tunnel/target.ts';
 import type { BackendRules } from './balancer-options.ts';
-import { isEnded } from './server-errors.ts';
-
-/** How much sooner than a server says an idle connection is given up, ms: a request must not meet its end. */
-const KEEP_ALIVE_MARGIN_MS = 1000;
+import { ServerConnection, type ServerConnectionOwner } from './server-connection.ts';
 
 /** How long an idle connection is kept where the server says nothing, ms: less than the 5 s of Node's own server. */
-const KEEP_ALIVE_MS = 4000;
+const KEPT_MS = 4000;
 
-/** For how long what must not be repeated gets connections of its own after the server has closed a kept one, ms. */
+/** How much sooner than a server says an idle connection is given up, ms: a request must not meet its end. */
+const MARGIN_MS = 1000;
+
+/** The longest that an idle connection is kept, whatever its server says, ms. */
+const LONGEST_KEPT_MS = 600_000;
+
+/** For how long what must not be repeated gets connections of its own after the server has ended a kept one, ms. */
 const DOUBT_MS = 60_000;
 
-/** What a request needs of its connection. */
-export interface Wish {
-  /** It wants one that has carried nothing yet. */
-  readonly isFresh: boolean;
-  /** It may be sent again if its connection turns out to have been closed just then. */
-  readonly isRepeatable: boolean;
+/** From when on the system asks a silent server for a sign of life, ms. */
+const KEEP_ALIVE_MS = 30_000;
+
+/** Hears how a dial went: there is a connection, or a reason why not. */
+export type Dialled = (connection: ServerConnection | undefined, error?: Error) => void;
+
+/** How long a server says that it keeps an idle connection, less a margin, ms; 0 where it is not worth keeping. */
+export function keptMsOf(keepAlive: string | undefined): number {
+  const [, seconds] = /(?:^|[\s,;])timeout\s*=\s*"?(\d{1,9})/i.exec(keepAlive ?? '') ?? [];
+  if (seconds === undefined) return KEPT_MS;
+  return Math.min(LONGEST_KEPT_MS, Math.max(0, Number(seconds) * 1000 - MARGIN_MS));
 }
 
-/** The connections to one HTTP server: those that are kept, and beside them some that carry one request and no more. */
-export class ServerConnections {
-  readonly #kept: Pool;
-  readonly #fresh: Pool;
+/** The pool of connections to one HTTP server. Who wants one has a place there: no more are dialled than there are places. */
+export class ServerConnections implements ServerConnectionOwner {
+  readonly #address: Address;
+  readonly #rules: BackendRules;
   readonly #clock: Clock;
-  #isNew = false;
+  readonly #pool: ConnectionPool<ServerConnection>;
+  #made = 0;
   #doubtedAt = -Infinity;
 
   constructor(address: Address, rules: BackendRules, clock: Clock) {
-    const { maxConnections, connectTimeoutMs, timeoutMs, maxHeaderBytes } = rules;
-    const isPath = 'path' in address;
-    const origin = isPath ? 'http://localhost' : `http://${formatAddress(address)}`;
-    const options: Pool.Options = {
-      connections: maxConnections,
-      connect: { timeout: connectTimeoutMs, allowHalfOpen: true },
-      ...(isPath ? { socketPath: address.path } : {}),
-      headersTimeout: timeoutMs,
-      bodyTimeout: timeoutMs,
-      maxHeaderSize: maxHeaderBytes,
-      keepAliveTimeout: KEEP_ALIVE_MS,
-      keepAliveTimeoutThreshold: KEEP_ALIVE_MARGIN_MS,
-    };
+    this.#address = address;
+    this.#rules = rules;
     this.#clock = clock;
-    this.#kept = new Pool(origin, { ...options, pipelining: 1 });
-    this.#fresh = new Pool(origin, { ...options, pipelining: 0 });
-    for (const pool of [this.#kept, this.#fresh]) pool.on('connect', this.#onConnect);
-    this.#kept.on('disconnect', (_origin, _targets, error) => {
-      if (isEnded(error)) this.#doubtedAt = clock.now();
+    // Idle ones are closed by their own time-outs.
+    this.#pool = new ConnectionPool({
+      name: formatAddress(address),
+      max: rules.maxConnections,
+      idleTimeoutMs: 0,
+      clock,
     });
   }
 
-  /** To be asked in `onConnect` of a request's handler: whether its connection has carried another one before. */
-  get isReused(): boolean {
-    return !this.#isNew;
+  /** Whether a request that must not be repeated wants a connection of its own: the server ends kept ones unannounced. */
+  get isDoubted(): boolean {
+    return this.#clock.now() - this.#doubtedAt < DOUBT_MS;
   }
 
-  send(request: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler, wish: Wish): void {
-    const { isFresh, isRepeatable } = wish;
-    const isOwn = isFresh || (!isRepeatable && this.#clock.now() - this.#doubtedAt < DOUBT_MS);
-    (isOwn ? this.#fresh : this.#kept).dispatch(request, handler);
+  /** The server has ended a kept connection unannounced. */
+  doubt(): void {
+    this.#doubtedAt = this.#clock.now();
   }
 
-  /** No new requests come: they go when what is on them has ended. */
+  /** The connection that was used last, at once. */
+  take(): ServerConnection | undefined {
+    return this.#pool.tryAcquire()?.connection;
+  }
+
+  /** Makes a new one. Returns how to break that off; then nothing is heard of it. */
+  dial(done: Dialled): () => void {
+    const room = this.#reserve();
+    // Its server is one no more.
+    if (room === undefined) {
+      done(undefined, new Error(`${this.#pool.name} is not to be asked any more`));
+      return () => {};
+    }
+    const { connectTimeoutMs, timeoutMs } = this.#rules;
+    let failure: Error | undefined;
+    const failed = (): void => {
+      room.cancel();
+      done(undefined, failure ?? new Error('the connection was closed as it was made'));
+    };
+    const { socket } = connectTarget(this.#address, connectTimeoutMs, this.#clock, () => {
+      socket.off('close', failed);
+      tuneSocket(socket, KEEP_ALIVE_MS);
+      this.#made += 1;
+      const id = `${this.#made}`;
+      const isKept = room.put(id, new ServerConnection(id, socket, KEPT_MS, timeoutMs, this));
+      done(
+        isKept ? this.#pool.tryGet(id)?.connection : undefined,
+        new Error(`${this.#pool.name} is not to be asked any more`),
+      );
+    });
+    socket.on('error', (error) => (failure = error)).once('close', failed);
+    return () => {
+      room.cancel();
+      socket.off('close', failed).destroy();
+    };
+  }
+
+  /** No new requests come: idle ones are closed, the others when what is on them has ended. */
   close(): void {
-    void this.#kept.close();
-    void this.#fresh.close();
+    void this.#pool.close({ graceMs: Infinity });
   }
 
   /** Breaks off what is on them. */
   destroy(): void {
-    void this.#kept.destroy();
-    void this.#fresh.destroy();
+    this.#pool.destroy();
   }
 
-  /** undici gives a new connection its first request in the same turn. */
-  readonly #onConnect = (): void => {
-    this.#isNew = true;
-    queueMicrotask(() => (this.#isNew = false));
-  };
+  onFree(connection: ServerConnection): void {
+    this.#pool.put(connection.id, connection);
+  }
+
+  onEndedIdle(): void {
+    this.doubt();
+  }
+
+  /** Who wants a new one although others are idle takes the place of one of those. */
+  #reserve(): Reservation<ServerConnection> | undefined {
+    const room = this.#pool.reserve();
+    if (room !== undefined) return room;
+    this.#pool.tryAcquire()?.destroy();
+    return this.#pool.reserve();
+  }
 }

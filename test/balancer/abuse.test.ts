@@ -170,6 +170,20 @@ test('case 32: who leaves with requests unanswered leaves nothing behind', async
   t.is(balancer.stats().servers[0]?.inUse, 0);
 });
 
+test('what holds for each address does not hold for a proxy in front', async (t) => {
+  await using target = await startHttp('served');
+  const visitors = { maxVisitorsPerAddress: 1 };
+  await using balancer = await startBalancer([target], { visitors, trustedProxies: ['127.0.0.1'] });
+  const GET = 'GET / HTTP/1.1\r\nHost: a\r\n\r\n';
+  using one = sayTo(balancer.port, [GET]);
+  using two = sayTo(balancer.port, [GET]);
+  await Promise.all([one.answered('served'), two.answered('served')]);
+  using stranger = sayTo(balancer.port, [GET], '127.0.0.2');
+  await stranger.answered('served');
+  using other = sayTo(balancer.port, [GET], '127.0.0.2');
+  t.not((await other.fate).text, 'served');
+});
+
 test('rules for visitors hold for clients', async (t) => {
   await using target = await startHttp('served');
   await using balancer = await startBalancer([target], { visitors: { deny: ['127.0.0.2'], maxVisitorsPerAddress: 1 } });

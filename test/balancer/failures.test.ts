@@ -8,10 +8,16 @@ import { manualClock } from '../helpers/clock.ts';
 import { nextEvent, until } from '../helpers/events.ts';
 import { askHttp } from '../helpers/http.ts';
 import { sayTo } from '../helpers/raw-visitor.ts';
-import { freePort, startTarget } from '../helpers/targets.ts';
+import { freePort, startSilentTarget, startTarget, type Target } from '../helpers/targets.ts';
 
 /** Checks that say nothing while a test runs. */
 const NEVER = { intervalMs: 1_000_000, rise: 1, fall: 1000 };
+
+/** Its first check has passed, so that nobody knows that it is no more. */
+async function goAway(server: Target): Promise<void> {
+  await until(() => server.accepted === 1, 'it was checked');
+  await server[Symbol.asyncDispose]();
+}
 
 test('a server is killed and comes back under load, and no GET fails', async (t) => {
   const targets = await Promise.all(['one', 'two', 'three'].map(startHttp));
@@ -78,9 +84,10 @@ test('a PUT that was sent in vain is tried at another server with its body, if t
 });
 
 test('a POST goes to another server when nobody has had anything of it, with its body', async (t) => {
-  const gone = { port: await freePort() };
+  const gone = await startTarget(() => {});
   await using good = await startHttp((asked, response) => void asked.pipe(response));
   await using balancer = await startBalancer([gone, good], { health: NEVER });
+  await goAway(gone);
   const asked = request({ host: '127.0.0.1', port: balancer.port, method: 'POST', agent: false });
   asked.end('the body');
   const [response] = (await once(asked, 'response')) as [IncomingMessage];
@@ -176,9 +183,10 @@ test('a client who hangs up in its body takes its request along', async (t) => {
 });
 
 test('a client who resets its connection while its request waits for another server leaves nothing behind', async (t) => {
-  const gone = { port: await freePort() };
+  const gone = await startTarget(() => {});
   await using target = await startHttp(() => {});
   await using balancer = await startBalancer([target, gone], { health: NEVER, maxConnections: 1 });
+  await goAway(gone);
   using first = sayTo(balancer.port, ['GET / HTTP/1.1\r\nHost: a\r\n\r\n']);
   await until(() => target.requests === 1, 'the one that can be reached is full');
   using second = sayTo(balancer.port, ['POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n']);
@@ -188,6 +196,18 @@ test('a client who resets its connection while its request waits for another ser
   await until(() => balancer.stats().requests.on === 1, 'the second is over');
   t.is(balancer.stats().requests.waiting, 0);
   t.is(first.socket.destroyed, false);
+});
+
+test('whoever leaves while a server is being connected frees its place, and asks nothing of it', async (t) => {
+  await using silent = await startSilentTarget();
+  await using balancer = await startBalancer([silent], { health: NEVER, maxConnections: 1, connectTimeoutMs: 60_000 });
+  for (let at = 0; at < 3; at += 1) {
+    const visitor = sayTo(balancer.port, ['GET / HTTP/1.1\r\nHost: a\r\n\r\n']);
+    await until(() => balancer.stats().servers[0]?.inUse === 1, 'it has the place');
+    visitor.socket.destroy();
+    await until(() => balancer.stats().servers[0]?.inUse === 0, 'the place is free');
+  }
+  t.like(balancer.stats().requests, { on: 0, waiting: 0, closed: { 'client-left': 3 } });
 });
 
 test('who finds all servers full waits its turn, and not for ever', async (t) => {

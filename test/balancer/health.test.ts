@@ -45,6 +45,38 @@ test('when all servers are ill, requests go to them all the same', async (t) => 
   t.is((await askHttp(balancer.port, '/')).body, 'ill');
 });
 
+test('when all servers are ill, each has its share', async (t) => {
+  const ill = (name: string) =>
+    startHttp((asked, response) => {
+      response.writeHead(asked.url === '/healthz' ? 503 : 200).end(name);
+    });
+  await using one = await ill('one');
+  await using two = await ill('two');
+  await using three = await ill('three');
+  await using balancer = await startBalancer([one, two, three], { health: { path: '/healthz', ...QUICK } });
+  await until(() => balancer.stats().servers.every(({ up }) => !up), 'all are out');
+  const bodies = [];
+  for (let at = 0; at < 6; at += 1) bodies.push((await askHttp(balancer.port, '/')).body);
+  t.deepEqual(bodies.toSorted(), ['one', 'one', 'three', 'three', 'two', 'two']);
+});
+
+test('the first check of a server decides, and other rules make nobody well', async (t) => {
+  let asked = 0;
+  await using ill = await startHttp((one, response) => {
+    if (one.url !== '/healthz') asked += 1;
+    response.writeHead(503).end('ill');
+  });
+  await using steady = await startHttp('steady');
+  const health = { path: '/healthz', intervalMs: 1_000_000, fall: 3 };
+  await using balancer = await startBalancer([ill, steady], { health });
+  await until(() => balancer.stats().servers[0]?.up === false, 'the ill one is out');
+  const servers = [`127.0.0.1:${ill.port}`, `127.0.0.1:${steady.port}`];
+  balancer.setRules({ servers, health, timeoutMs: 5000 });
+  t.false(balancer.stats().servers[0]?.up);
+  for (let at = 0; at < 4; at += 1) t.is((await askHttp(balancer.port, '/')).body, 'steady');
+  t.is(asked, 0);
+});
+
 test('least-in-use: who is slow gets less', async (t) => {
   const waiting: (() => void)[] = [];
   await using slow = await startHttp((_, response) => void waiting.push(() => response.end('slow')));

@@ -1,5 +1,5 @@
 import test from 'ava';
-import { readHead, type RequestHead } from '../../src/balancer/request-head.ts';
+import { readHead, type RequestHead, sentHeaders } from '../../src/balancer/request-head.ts';
 
 const STRANGER = { ip: '192.0.2.7', isTrusted: false };
 const PROXY = { ip: '10.0.0.1', isTrusted: true };
@@ -30,16 +30,7 @@ test('a server is told who asks, for what and how', (t) => {
   ]);
 });
 
-for (const name of [
-  'Connection',
-  'Keep-Alive',
-  'Proxy-Connection',
-  'TE',
-  'Trailer',
-  'Upgrade',
-  'Expect',
-  'Transfer-Encoding',
-]) {
+for (const name of ['Connection', 'Keep-Alive', 'Proxy-Connection', 'TE', 'Trailer', 'Upgrade', 'Transfer-Encoding']) {
   test(`${name} is for the next hop alone`, (t) => {
     t.deepEqual(passed([name, name === 'Transfer-Encoding' ? 'chunked' : 'close']), ADDED);
   });
@@ -84,11 +75,10 @@ test('a body is known by its length or its chunks', (t) => {
   t.deepEqual(body(['Transfer-Encoding', 'Chunked']), [true, undefined]);
 });
 
-test('an upgrade is one that Connection names, and not to HTTP/2 in clear text', (t) => {
+test('an upgrade is one that Connection names', (t) => {
   const upgrade = (fields: readonly string[]) => (read(['Host', 'a', ...fields]) as RequestHead).upgrade;
   t.is(upgrade(['Upgrade', 'websocket', 'Connection', 'keep-alive, Upgrade']), 'websocket');
   t.is(upgrade(['Upgrade', 'websocket']), undefined);
-  t.is(upgrade(['Upgrade', 'h2c', 'Connection', 'Upgrade, HTTP2-Settings']), undefined);
 });
 
 test('a target with a host is that of the Host header, or refused', (t) => {
@@ -104,7 +94,34 @@ test('a target with a host is that of the Host header, or refused', (t) => {
   t.is(path('example.org:80'), 400);
 });
 
+test('an Expect is for this hop, and one that is not understood refused', (t) => {
+  t.deepEqual(passed(['Expect', '100-Continue']), ADDED);
+  t.like(read(['Host', 'a', 'Expect', 'wonders']), { status: 417 });
+});
+
+test('how the body comes is said, and the host, also where the client has said neither', (t) => {
+  const sent = (
+    fields: readonly string[],
+    { method = 'POST', bodyBytes = undefined as number | undefined, minor = 1 },
+  ) => {
+    const head = read(fields, { method, minor }) as RequestHead;
+    return sentHeaders(head, { method, host: 'server:80', bodyBytes, upgrade: undefined }).slice(head.headers.length);
+  };
+  const host = ['Host', 'a'];
+  t.deepEqual(sent([...host, 'Content-Length', '3'], { bodyBytes: 3 }), []);
+  t.deepEqual(sent([...host, 'Content-Length', '3'], {}), []);
+  t.deepEqual(sent([...host, 'Transfer-Encoding', 'chunked'], {}), ['Transfer-Encoding', 'chunked']);
+  t.deepEqual(sent([...host, 'Transfer-Encoding', 'chunked'], { bodyBytes: 3 }), ['Content-Length', '3']);
+  t.deepEqual(sent(host, { bodyBytes: 0 }), ['Content-Length', '0']);
+  t.deepEqual(sent(host, { method: 'GET', bodyBytes: 0 }), []);
+  t.deepEqual(sent([], { method: 'GET', bodyBytes: 0, minor: 0 }), ['Host', 'server:80']);
+  const head = read(host) as RequestHead;
+  const upgraded = sentHeaders(head, { method: 'GET', host: 'b', bodyBytes: 0, upgrade: 'websocket' });
+  t.deepEqual(upgraded.slice(head.headers.length), ['Connection', 'Upgrade', 'Upgrade', 'websocket']);
+});
+
 for (const [what, status, fields, minor] of [
+  ['no host', 400, [], 1],
   ['two hosts', 400, ['Host', 'a', 'host', 'a'], 1],
   ['two lengths', 400, ['Host', 'a', 'Content-Length', '3', 'Content-Length', '3'], 1],
   ['a length that is none', 400, ['Host', 'a', 'Content-Length', '+3'], 1],

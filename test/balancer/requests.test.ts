@@ -243,6 +243,23 @@ test('a request is told of when it is over', async (t) => {
   });
 });
 
+test('a request that goes nowhere is told of, too', async (t) => {
+  await using target = await startHttp('served');
+  await using balancer = await startBalancer([target]);
+  const told: unknown[] = [];
+  balancer.on('requestClosed', ({ method, path, status, end }) => told.push([method, path, status, end]));
+  for (const head of ['Host: a\r\nHost: b', 'X: no host', 'Host: a\r\nExpect: wonders']) {
+    using visitor = sayTo(balancer.port, [`GET /a?b HTTP/1.1\r\n${head}\r\n\r\n`]);
+    await visitor.fate;
+  }
+  t.deepEqual(told, [
+    ['GET', '/a', 400, 'refused'],
+    ['GET', '/a', 400, 'refused'],
+    ['GET', '/a', 417, 'refused'],
+  ]);
+  t.is(target.requests, 0);
+});
+
 test('the balancer ends in order: requests on the way are answered, and their connections closed', async (t) => {
   const waiting: (() => void)[] = [];
   await using target = await startHttp((_, response) => void waiting.push(() => response.end('late')));

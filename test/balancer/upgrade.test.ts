@@ -93,12 +93,17 @@ test('case 31: HTTP/2 in clear text does not pass: its upgrade is left alone', a
   t.regex((await visitor.fate).text, /^HTTP\/1\.1 200 OK[^]*plain$/);
 });
 
-test('case 31: an upgrade with a body is refused, for nobody reads that body as one', async (t) => {
-  await using target = await startWords(() => {});
+test('case 31: an upgrade with a body is none, and its body a body', async (t) => {
+  await using target = await startHttp((asked, response) => void asked.pipe(response));
   await using balancer = await startBalancer([target]);
-  using visitor = sayTo(balancer.port, [UPGRADE.replace('\r\n\r\n', '\r\nContent-Length: 5\r\n\r\nhello')]);
-  t.regex((await visitor.fate).text, /^HTTP\/1\.1 501 /);
-  t.is(target.requests, 0);
+  const head = 'Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n';
+  for (const upgrade of [UPGRADE, `POST / HTTP/1.1\r\nHost: a\r\n${head}\r\n`]) {
+    using visitor = sayTo(balancer.port, [upgrade.replace('\r\n\r\n', '\r\nContent-Length: 5\r\n\r\nhello')]);
+    await visitor.answered('hello');
+    visitor.socket.write('POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nagain');
+    await visitor.answered('again');
+  }
+  t.is(target.requests, 4);
 });
 
 test('case 31: an upgrade behind a request that is not answered yet closes the connection, and nothing else', async (t) => {

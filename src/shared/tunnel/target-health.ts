@@ -13,6 +13,8 @@ export interface HealthRules {
   readonly rise: number;
   /** So many in a row must fail for a target to be down. */
   readonly fall: number;
+  /** Whether the first check is enough for that, as long as none has passed. Default false. */
+  readonly isUnsure?: boolean;
   readonly clock: Clock;
   /** Random numbers in [0, 1). */
   readonly random: () => number;
@@ -43,7 +45,10 @@ export class TargetHealth {
   /** From when on a visit may try a target that is down, the clock's time. */
   #tryAt = Infinity;
 
-  constructor(rules: HealthRules, owner: HealthOwner) {
+  /** @param isDown whether it is known to be, by others' rules: checks have to pass before it is up */
+  constructor(rules: HealthRules, owner: HealthOwner, isDown = false) {
+    if (isDown) this.#state = 'down';
+    if (rules.isUnsure === true) this.#failures = rules.fall - 1;
     this.#rules = rules.checked ? rules : { ...rules, rise: 1, fall: 1 };
     this.#owner = owner;
     this.#backoff = new Backoff({ baseMs: MIN_PAUSE_MS, random: rules.random });

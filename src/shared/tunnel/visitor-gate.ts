@@ -55,14 +55,18 @@ export class VisitorGate {
     return this.rules.addresses.allows(ip);
   }
 
-  /** Lets a visitor in, to {@link leave} later, or says why not. `ip` is undefined for one who has left already. */
-  enter(ip: string | undefined): VisitorAddress | VisitorRefusal {
+  /**
+   * Lets a visitor in, to {@link leave} later, or says why not. `ip` is undefined for one who has left already.
+   *
+   * @param isShared whether many come by this address, a proxy's: what holds for each address does not hold for it
+   */
+  enter(ip: string | undefined, isShared = false): VisitorAddress | VisitorRefusal {
     const { addresses, maxVisitors, maxVisitorsPerAddress, rate } = this.rules;
     if (!addresses.allows(ip)) return this.refuse('denied');
     if (this.#visitors >= maxVisitors) return this.refuse('full');
     const address = this.#addresses.get(ip === undefined ? '' : networkOf(ip));
-    if (address.visitors >= maxVisitorsPerAddress) return this.refuse('address');
-    if (rate !== undefined && !takeToken(address, this.#clock.now(), rate)) return this.refuse('rate');
+    if (!isShared && address.visitors >= maxVisitorsPerAddress) return this.refuse('address');
+    if (!isShared && rate !== undefined && !takeToken(address, this.#clock.now(), rate)) return this.refuse('rate');
     this.#addresses.enter(address);
     this.#visitors += 1;
     return address;
