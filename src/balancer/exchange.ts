@@ -8,6 +8,7 @@ import type { Backends, Seeker } from './backends.ts';
 import type { ExchangeEnd } from './balancer-events.ts';
 import type { BalancerRules } from './balancer-options.ts';
 import type { EarlyBytes } from './early-bytes.ts';
+import type { Linked } from '../shared/pool/linked-list.ts';
 import { JoinedSockets } from './joined-sockets.ts';
 import { Reply, type ReplyOwner } from './reply.ts';
 import { BodyStream, isStream, takeWhole, type WholeBody } from './request-body.ts';
@@ -41,7 +42,7 @@ const TOO_LARGE = 'the body is longer than is allowed here';
 type State = 'asked' | 'answering' | 'answered' | 'joined' | 'over';
 
 /** One request: where it goes, and how it ends. */
-export class Exchange implements Seeker, CallOwner, ReplyOwner {
+export class Exchange implements Seeker, CallOwner, ReplyOwner, Linked<Exchange> {
   readonly request: IncomingMessage;
   readonly head: RequestHead;
   /** Where it is, or was last. */
@@ -58,6 +59,8 @@ export class Exchange implements Seeker, CallOwner, ReplyOwner {
   /** The owner's, for durations. */
   startedAt = 0;
   tried: ReadonlySet<Backend> = NONE;
+  previous: Exchange | undefined;
+  next: Exchange | undefined;
   readonly #owner: ExchangeOwner;
   readonly #reply: Reply;
   /** What comes behind a request for an upgrade; undefined when it is none. */

@@ -2,6 +2,7 @@ import { type Ear, Events } from '../shared/events.ts';
 import type { Clock, Timer } from '../shared/clock.ts';
 import type { DescriptorsError, DialError } from '../shared/errors.ts';
 import { formatAddress, type HostAddress } from '../shared/net/address.ts';
+import { LinkedList } from '../shared/pool/linked-list.ts';
 import { answer, type OwnStatus } from './answers.ts';
 import { Backends, type BackendsOwner } from './backends.ts';
 import type { BalancerEventMap, ClientRefusal } from './balancer-events.ts';
@@ -45,7 +46,8 @@ export class HttpBalancer
   readonly #place: BalancerPlace;
   readonly #door: HttpDoor;
   readonly #counts = new RequestCounts();
-  readonly #exchanges = new Set<Exchange>();
+  /** Not in a Set: one whose members change all the time keeps them from the garbage collector until it looks at old memory. */
+  readonly #exchanges = new LinkedList<Exchange>();
   readonly #requestClosed: Ear;
   /** Resolves when the last exchange is over. */
   #idle: (() => void) | undefined;
@@ -127,7 +129,7 @@ export class HttpBalancer
   /** Breaks off everything. */
   destroy(): void {
     this.isClosing = true;
-    for (const exchange of this.#exchanges) exchange.destroy();
+    for (const exchange of [...this.#exchanges.fromHead()]) exchange.destroy();
     this.backends.destroy();
     this.#door.destroy();
   }
@@ -174,7 +176,7 @@ export class HttpBalancer
     const exchange = new Exchange(this, request, response, head, wantsContinue, early);
     if (this.#requestClosed.open) exchange.startedAt = this.clock.now();
     client.exchanges.push(exchange);
-    this.#exchanges.add(exchange);
+    this.#exchanges.addLast(exchange);
     if (client.exchanges.length === 1) exchange.start();
     else if (client.exchanges.length > MAX_AHEAD) {
       this.onRefused(client.ip, 'too-many');
@@ -184,7 +186,7 @@ export class HttpBalancer
 
   onEnd(exchange: Exchange): void {
     const { status, end = 'client-left', retries, bytesIn, bytesOut, request } = exchange;
-    this.#exchanges.delete(exchange);
+    this.#exchanges.remove(exchange);
     const client = this.#door.clientOf(request);
     const counts = this.#counts;
     counts.closed[end] += 1;

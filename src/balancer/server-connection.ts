@@ -34,8 +34,8 @@ export class ServerConnection implements PoolConnection {
   keepAlive = true;
   /** For Node. */
   readonly maxSockets = Infinity;
-  /** How long it may be idle, ms. */
-  keptMs: number;
+  /** How long it may be idle, ms, where that is less than its pool allows. */
+  keptMs = Infinity;
   /** Its end was none, but a reset. */
   wasReset = false;
   carried: Carried | undefined;
@@ -46,12 +46,13 @@ export class ServerConnection implements PoolConnection {
   #onClose: ((reason: CloseReason) => void) | undefined;
 
   /** @param timeoutMs how long it may be silent while it carries something, ms */
-  constructor(id: string, socket: Socket, keptMs: number, timeoutMs: number, owner: ServerConnectionOwner) {
+  constructor(id: string, socket: Socket, timeoutMs: number, owner: ServerConnectionOwner) {
     this.id = id;
     this.socket = socket;
-    this.keptMs = keptMs;
     this.#timeoutMs = timeoutMs;
     this.#owner = owner;
+    // All of it once for its life, for a request has no time for that; what moves starts the time-out anew by itself.
+    socket.setTimeout(timeoutMs).on('data', this.#onData);
     socket.on('timeout', () => this.#silent()).on('free', () => this.#freed());
     // Before the request hears of it, and takes it for the end of its answer.
     socket.on('end', () => this.#ended());
@@ -78,14 +79,13 @@ export class ServerConnection implements PoolConnection {
   }
 
   park(): void {
-    this.#watch();
-    this.socket.setTimeout(this.keptMs);
+    this.#isIdle = true;
+    if (this.keptMs !== Infinity) this.socket.setTimeout(this.keptMs);
   }
 
   unpark(): void {
     this.#isIdle = false;
-    this.socket.off('data', this.#onStray);
-    this.awaitMore();
+    if (this.keptMs !== Infinity) this.awaitMore();
   }
 
   close(reason: CloseReason): void {
@@ -98,12 +98,19 @@ export class ServerConnection implements PoolConnection {
 
   /** It is somebody else's now, who sees to its end; it is gone with it. */
   letGo(): void {
-    this.socket.setTimeout(0);
+    this.socket.setTimeout(0).off('data', this.#onData);
+  }
+
+  /** A turn has brought nothing more: it is free for the next one. */
+  settle(): void {
+    if (this.#closed) return;
+    this.#owner.onFree(this);
+    this.#leave();
   }
 
   #silent(): void {
-    if (this.#isIdle) this.close('idle-timeout');
-    else this.carried?.onSilent();
+    if (!this.#isIdle) this.carried?.onSilent();
+    else if (this.keptMs !== Infinity) this.close('idle-timeout');
   }
 
   #ended(): void {
@@ -120,18 +127,8 @@ export class ServerConnection implements PoolConnection {
   /** What a server sends beyond its answer is nobody's, least of all the next one's: it has a turn to show. */
   #freed(): void {
     if (this.#closed) return;
-    this.#watch();
-    setImmediate(() => {
-      if (this.#closed) return;
-      this.#owner.onFree(this);
-      this.#leave();
-    });
-  }
-
-  #watch(): void {
-    if (this.#isIdle) return;
     this.#isIdle = true;
-    this.socket.on('data', this.#onStray);
+    if (freed.push(this) === 1) setImmediate(settleAll);
   }
 
   #leave(): void {
@@ -140,7 +137,16 @@ export class ServerConnection implements PoolConnection {
     carried?.onGone();
   }
 
-  readonly #onStray = (): void => this.close('unread');
+  readonly #onData = (): void => {
+    if (this.#isIdle) this.close('unread');
+  };
+}
+
+/** Those that became free in this turn. */
+const freed: ServerConnection[] = [];
+
+function settleAll(): void {
+  for (const connection of freed.splice(0)) connection.settle();
 }
 
 function ignore(): void {}

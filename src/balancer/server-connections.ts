@@ -7,14 +7,11 @@ import { connectTarget } from '../shared/tunnel/target.ts';
 import type { BackendRules } from './balancer-options.ts';
 import { ServerConnection, type ServerConnectionOwner } from './server-connection.ts';
 
-/** How long an idle connection is kept where the server says nothing, ms: less than the 5 s of Node's own server. */
+/** How long an idle connection is kept at the most, ms: less than the 5 s of Node's own server, whatever another says. */
 const KEPT_MS = 4000;
 
 /** How much sooner than a server says an idle connection is given up, ms: a request must not meet its end. */
 const MARGIN_MS = 1000;
-
-/** The longest that an idle connection is kept, whatever its server says, ms. */
-const LONGEST_KEPT_MS = 600_000;
 
 /** For how long what must not be repeated gets connections of its own after the server has ended a kept one, ms. */
 const DOUBT_MS = 60_000;
@@ -25,11 +22,11 @@ const KEEP_ALIVE_MS = 30_000;
 /** Hears how a dial went: there is a connection, or a reason why not. */
 export type Dialled = (connection: ServerConnection | undefined, error?: Error) => void;
 
-/** How long a server says that it keeps an idle connection, less a margin, ms; 0 where it is not worth keeping. */
-export function keptMsOf(keepAlive: string | undefined): number {
-  const [, seconds] = /(?:^|[\s,;])timeout\s*=\s*"?(\d{1,9})/i.exec(keepAlive ?? '') ?? [];
-  if (seconds === undefined) return KEPT_MS;
-  return Math.min(LONGEST_KEPT_MS, Math.max(0, Number(seconds) * 1000 - MARGIN_MS));
+/** How long an idle connection is kept by what its server says, ms: 0 where it is not worth keeping, Infinity where that is no less. */
+export function keptMsOf(keepAlive: string): number {
+  const [, seconds = Infinity] = /(?:^|[\s,;])timeout\s*=\s*"?(\d{1,9})/i.exec(keepAlive) ?? [];
+  const keptMs = Math.max(0, Number(seconds) * 1000 - MARGIN_MS);
+  return keptMs < KEPT_MS ? keptMs : Infinity;
 }
 
 /** The pool of connections to one HTTP server. Who wants one has a place there: no more are dialled than there are places. */
@@ -45,11 +42,10 @@ export class ServerConnections implements ServerConnectionOwner {
     this.#address = address;
     this.#rules = rules;
     this.#clock = clock;
-    // Idle ones are closed by their own time-outs.
     this.#pool = new ConnectionPool({
       name: formatAddress(address),
       max: rules.maxConnections,
-      idleTimeoutMs: 0,
+      idleTimeoutMs: KEPT_MS,
       clock,
     });
   }
@@ -88,7 +84,7 @@ export class ServerConnections implements ServerConnectionOwner {
       tuneSocket(socket, KEEP_ALIVE_MS);
       this.#made += 1;
       const id = `${this.#made}`;
-      const isKept = room.put(id, new ServerConnection(id, socket, KEPT_MS, timeoutMs, this));
+      const isKept = room.put(id, new ServerConnection(id, socket, timeoutMs, this));
       done(
         isKept ? this.#pool.tryGet(id)?.connection : undefined,
         new Error(`${this.#pool.name} is not to be asked any more`),
