@@ -4,7 +4,7 @@
  */
 import type { Duplex } from 'node:stream';
 import { copiesBytes, ReadMemory } from '../net/read-memory.ts';
-import type { StallWatch, Watched } from './stall-watch.ts';
+import type { Seen, StallWatch, Watched } from './stall-watch.ts';
 
 /** The visit's end as a relay needs it; `Visit` is one. */
 export interface RelayVisit {
@@ -77,6 +77,8 @@ export class Relay<V extends RelayVisit = RelayVisit> implements RelayHandler, W
   #gotEnd = false;
   #end: RelayEnd = 'done';
   #error: Error | undefined;
+  /** In the stall watch. */
+  readonly #seen: Seen | undefined;
 
   /** Starts at once; the relay owns the socket from here on. */
   constructor(options: RelayOptions<V>) {
@@ -91,7 +93,7 @@ export class Relay<V extends RelayVisit = RelayVisit> implements RelayHandler, W
     socket.on('data', socketData);
     // Who had to wait for the visit may have ended before it was there.
     if (socket.readableEnded) this.socketEnd();
-    stallWatch.add(this);
+    this.#seen = stallWatch.add(this);
   }
 
   /** What it carries now. */
@@ -185,7 +187,7 @@ export class Relay<V extends RelayVisit = RelayVisit> implements RelayHandler, W
 
   /** @internal */
   socketClosed(): void {
-    this.#options.stallWatch.delete(this);
+    this.#options.stallWatch.delete(this.#seen);
     if (this.#end === 'done' && !(this.#sentEnd && this.#gotEnd)) {
       this.#end = 'broken';
       this.#visit.reset(this.#options.brokenCode(this.#error));

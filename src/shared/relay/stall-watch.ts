@@ -8,6 +8,14 @@ export interface Watched {
   stalled(): void;
 }
 
+/** What was seen of one at the last look, and its place in the list. */
+export interface Seen {
+  readonly watched: Watched;
+  progress: number | undefined;
+  since: number;
+  at: number;
+}
+
 /** How many looks fall into one timeout: a stall is noticed at most this fraction late. */
 const LOOKS = 8;
 
@@ -15,7 +23,8 @@ const LOOKS = 8;
 export class StallWatch {
   readonly #clock: Clock;
   readonly #timeoutMs: number;
-  readonly #watched = new Map<Watched, { progress: number | undefined; since: number }>();
+  /** In no order. Not in a Map, for the same reason as a tunnel's `Crowd` has. */
+  readonly #watched: Seen[] = [];
   #timer: Timer | undefined;
 
   /** @param timeoutMs 0 never */
@@ -24,15 +33,23 @@ export class StallWatch {
     this.#timeoutMs = timeoutMs;
   }
 
-  add(watched: Watched): void {
-    if (this.#timeoutMs === 0) return;
-    this.#watched.set(watched, { progress: undefined, since: 0 });
+  /** Returns what to {@link delete} it by; undefined where nothing is looked after. */
+  add(watched: Watched): Seen | undefined {
+    if (this.#timeoutMs === 0) return undefined;
+    const seen: Seen = { watched, progress: undefined, since: 0, at: this.#watched.length };
+    this.#watched.push(seen);
     this.#timer ??= this.#start();
+    return seen;
   }
 
-  delete(watched: Watched): void {
-    this.#watched.delete(watched);
-    if (this.#watched.size > 0) return;
+  /** Does nothing for what was deleted before. */
+  delete(seen: Seen | undefined): void {
+    const last = this.#watched.at(-1);
+    if (seen === undefined || last === undefined || this.#watched[seen.at] !== seen) return;
+    this.#watched[seen.at] = last;
+    last.at = seen.at;
+    this.#watched.pop();
+    if (this.#watched.length > 0) return;
     this.#clock.clearTimeout(this.#timer);
     this.#timer = undefined;
   }
@@ -47,14 +64,14 @@ export class StallWatch {
   /** @param jumped time has passed in which this process moved no byte: everybody's begins anew */
   #look(jumped: boolean): void {
     const now = this.#clock.now();
-    for (const [watched, seen] of [...this.#watched]) {
-      const { progress } = watched;
+    for (const seen of [...this.#watched]) {
+      const { progress } = seen.watched;
       if (jumped || progress === undefined || progress !== seen.progress) {
         seen.progress = progress;
         seen.since = now;
       } else if (now - seen.since >= this.#timeoutMs) {
-        this.delete(watched);
-        watched.stalled();
+        this.delete(seen);
+        seen.watched.stalled();
       }
     }
   }

@@ -31,15 +31,27 @@ test('what moves a little, and what is not blocked, is left alone', async (t) =>
   const time = manualClock();
   const watch = new StallWatch(time.clock, 8000);
   const [slow, idle] = [watched(0), watched(undefined)];
-  watch.add(slow);
-  watch.add(idle);
+  const places = [watch.add(slow), watch.add(idle)];
   for (let round = 0; round < 20; round += 1) {
     await time.advance(7000);
     slow.progress = round + 1;
   }
   t.deepEqual([slow.stalls, idle.stalls], [0, 0]);
-  watch.delete(slow);
-  watch.delete(idle);
+  for (const place of places) watch.delete(place);
+  t.is(time.timers, 0);
+});
+
+test('who leaves takes nobody along, and may leave twice', async (t) => {
+  const time = manualClock();
+  const watch = new StallWatch(time.clock, 8000);
+  const all = Array.from({ length: 5 }, () => watched(5));
+  const places = all.map((one) => watch.add(one));
+  for (const at of [1, 4, 1, 0, 4]) watch.delete(places[at]);
+  await time.advance(10_000);
+  t.deepEqual(
+    all.map(({ stalls }) => stalls),
+    [0, 0, 1, 1, 0],
+  );
   t.is(time.timers, 0);
 });
 
