@@ -35,6 +35,8 @@ export class Call<Req, Rep> implements Linked<Call<Req, Rep>>, CallFacts<Req> {
   overdue = false;
   /** Its caller has left, and its connection has less time for it than it had: if it is late, that says nothing. */
   isCut = false;
+  /** On its connection, where calls have one. */
+  id = 0;
   /** Of the breaker of the server that it was sent to. */
   generation = 0;
   pause: Timer | undefined;

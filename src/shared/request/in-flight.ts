@@ -44,14 +44,20 @@ export class InOrder<Req, Rep> implements InFlight<Req, Rep> {
 /** The highest ID unless the protocol has less room: what fits 31 bits is cheapest as a key. */
 const MAX_ID = 2 ** 31 - 1;
 
-/** Replies come in any order, and say what they answer. */
+/**
+ * Replies come in any order, and say what they answer. Calls are found in slots, by the last part of their IDs, and not in a Map:
+ * one that changes with every call leaves tables behind that keep calls from the garbage collector.
+ */
 export class ById<Req, Rep> implements InFlight<Req, Rep> {
-  readonly #calls = new Map<number, Call<Req, Rep>>();
+  readonly #calls = new LinkedList<Call<Req, Rep>>();
+  readonly #slots: (Call<Req, Rep> | undefined)[];
   readonly #codec: Codec<Req, Rep>;
   #lastId = 0;
 
-  constructor(codec: Codec<Req, Rep>) {
+  /** @param most how many calls there are at once */
+  constructor(codec: Codec<Req, Rep>, most: number) {
     this.#codec = codec;
+    this.#slots = Array.from({ length: Math.min(2 * most, codec.maxId ?? MAX_ID) });
   }
 
   get size(): number {
@@ -61,22 +67,31 @@ export class ById<Req, Rep> implements InFlight<Req, Rep> {
   nextId(): number {
     const { maxId = MAX_ID } = this.#codec;
     do this.#lastId = this.#lastId < maxId ? this.#lastId + 1 : 1;
-    while (this.#calls.has(this.#lastId));
+    while (this.#slots[this.#slotOf(this.#lastId)] !== undefined);
     return this.#lastId;
   }
 
   add(call: Call<Req, Rep>, id: number): void {
-    this.#calls.set(id, call);
+    call.id = id;
+    this.#slots[this.#slotOf(id)] = call;
+    this.#calls.addLast(call);
   }
 
   match(reply: Rep): Call<Req, Rep> | undefined {
     const id = this.#codec.replyId?.(reply) ?? 0;
-    const call = this.#calls.get(id);
-    this.#calls.delete(id);
+    const slot = this.#slotOf(id);
+    const call = this.#slots[slot];
+    if (call?.id !== id) return undefined;
+    this.#slots[slot] = undefined;
+    this.#calls.remove(call);
     return call;
   }
 
   all(): Iterable<Call<Req, Rep>> {
-    return this.#calls.values();
+    return this.#calls.fromHead();
+  }
+
+  #slotOf(id: number): number {
+    return id % this.#slots.length;
   }
 }

@@ -69,7 +69,7 @@ export class Line<Req, Rep> {
     this.#rules = rules;
     this.#owner = owner;
     this.#decoder = codec.decoder();
-    this.#inFlight = rules.multiplex ? new ById(codec) : new InOrder();
+    this.#inFlight = rules.multiplex ? new ById(codec, rules.depth) : new InOrder();
     this.#socket.on('data', this.#read).on('drain', this.#drained);
     this.#socket.on('error', this.#failed).on('end', this.#closed).on('close', this.#closed);
     this.#socket.resume();
