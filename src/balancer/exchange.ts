@@ -191,6 +191,7 @@ export class Exchange implements Seeker, CallOwner, ReplyOwner, Linked<Exchange>
     };
     // Its place is kept.
     if (this.#state === 'asked' && mayRenew(failure)) return this.#send(backend, true);
+    this.#call = undefined;
     this.#leave();
     backend.failed(error, isSent);
     if (this.#state === 'answering') this.#break();

@@ -107,13 +107,16 @@ export class ServerCall implements Carried {
   // What its connection tells.
 
   onSilent(): void {
+    // Whatever keeps it from being free: nobody waits for it.
+    if (this.#isOver) return this.#connection?.close('unfinished');
     if (this.#isPaused || this.#owner.isOwing) return this.#connection?.awaitMore();
     this.#fail(new TargetError('the server is silent'), true);
   }
 
   onGone(): void {
-    // Node tells of most ends itself; not of a 101 that nobody asked for.
-    if (!this.#isOver) this.#fail(new Error('the server has closed the connection'));
+    // Node tells of most ends itself; not of a 101 that nobody asked for. An answer that is whole may wait for its client.
+    const isDue = !this.#isOver && this.#answer?.complete !== true;
+    if (isDue) this.#fail(new Error('the server has closed the connection'));
     this.#owner.onGone(this);
   }
 

@@ -11,6 +11,11 @@ const NEVER = { intervalMs: 1_000_000, rise: 1, fall: 1000 };
 const GET = 'GET / HTTP/1.1\r\nHost: a\r\n\r\n';
 const MIB = 1024 * 1024;
 
+/** The bodies of the answers are all x, and their heads have none. */
+function bodyBytes(text: string): number {
+  return text.length - text.replaceAll('x', '').length;
+}
+
 /** A server that says these bytes to each request, and counts them. */
 async function startSaying(words: string | Buffer, then: (socket: Socket) => void = () => {}) {
   const asked: string[] = [];
@@ -44,7 +49,7 @@ for (const [what, head] of [
     visitor.socket.resume();
     const { text, end } = await visitor.fate;
     t.is(end, 'end');
-    t.is([...text.matchAll(/x/g)].length, 4 * MIB);
+    t.is(bodyBytes(text), 4 * MIB);
   });
 }
 
@@ -123,7 +128,7 @@ test('as long as a client has not got its answers, its next request waits, and a
   await closed;
   t.is(balancer.stats().requests.closed.answered, 2);
   const { text } = await visitor.fate;
-  t.is([...text.matchAll(/x/g)].length, 16 * MIB);
+  t.is(bodyBytes(text), 16 * MIB);
 });
 
 test('the head of a request does not wait for its body', async (t) => {
