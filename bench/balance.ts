@@ -9,6 +9,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { median } from './figures.ts';
 import { cpuMs, freePort, pause, script, startListening, startNode, stop } from './processes.ts';
 
 /** How often each way is measured, and for how long, s. */
@@ -144,10 +145,6 @@ async function load(way: Way, work: Work, seconds: number): Promise<Result> {
     failed: errors.reduce((sum, one) => sum + one, failed),
     cpuUs: (usedMs * 1000) / requests,
   };
-}
-
-function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
 }
 
 const servers = await startServers();
