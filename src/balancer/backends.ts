@@ -135,7 +135,11 @@ export class Backends {
   #serve(): void {
     for (const [seeker, timer] of this.#waiting) {
       const backend = this.#choose(seeker.tried);
-      if (backend === undefined) return;
+      if (backend === undefined) {
+        // Who waits for some alone does not hold up those who would take any.
+        if (seeker.tried.size > 0) continue;
+        return;
+      }
       this.#waiting.delete(seeker);
       this.#clock.clearTimeout(timer);
       this.#enter(backend, seeker);

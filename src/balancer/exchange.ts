@@ -31,6 +31,9 @@ export interface ExchangeOwner {
 
 const NONE: ReadonlySet<Backend> = new Set();
 
+/** What Node's parser lets through in a reason, and Node does not say again. */
+const UNSAYABLE = /[^\t\x20-\x7e\x80-\xff]/;
+
 const TOO_LARGE = 'the body is longer than is allowed here';
 
 /**
@@ -144,7 +147,8 @@ export class Exchange implements Seeker, CallOwner, ReplyOwner, Linked<Exchange>
   onAnswer({ statusCode = 0, statusMessage = '' }: IncomingMessage, head: ResponseHead): void {
     // The server has done what was asked: no other one is to do it, too.
     if (head.isCoded) return this.#answer(502, 'the answer has a Transfer-Encoding other than chunked');
-    this.#reply.begin(statusCode, statusMessage, head, this.#owner.isClosing);
+    if (statusCode < 100) return this.#answer(502, 'the answer has a status that is none');
+    this.#reply.begin(statusCode, UNSAYABLE.test(statusMessage) ? '' : statusMessage, head, this.#owner.isClosing);
     this.status = statusCode;
     this.#state = 'answering';
   }

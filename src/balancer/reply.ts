@@ -44,7 +44,8 @@ export class Reply {
 
   /** Whether the client has to read before it can go on. */
   get isUnread(): boolean {
-    return this.#response.writableNeedDrain;
+    const { writableNeedDrain, writableEnded, writableFinished } = this.#response;
+    return writableNeedDrain || (writableEnded && !writableFinished);
   }
 
   /** Tells a client that asks for leave to send its body to do so. */

@@ -117,7 +117,7 @@ export class ServerCall implements Carried {
     // Node tells of most ends itself; not of a 101 that nobody asked for. An answer that is whole may wait for its client.
     const isDue = !this.#isOver && this.#answer?.complete !== true;
     if (isDue) this.#fail(new Error('the server has closed the connection'));
-    this.#owner.onGone(this);
+    else this.#owner.onGone(this);
   }
 
   // What Node tells.
@@ -209,8 +209,11 @@ export class ServerCall implements Carried {
     const isAnswered = this.#answer !== undefined || code.startsWith('HPE_');
     const isStale = this.#isReused && !isAnswered && !isLate;
     if (isStale) this.#connections.doubt();
+    // Its owner may want the place for the next try, and the next try the pool's room.
+    if (this.#connection !== undefined) this.#connection.carried = undefined;
     this.#connection?.close('error');
     this.#owner.onFailed({ error, isSent, isStale, isLate });
+    this.#owner.onGone(this);
   }
 
   #end(): void {

@@ -55,7 +55,7 @@ export class ServerConnection implements PoolConnection {
     socket.setTimeout(timeoutMs).on('data', this.#onData);
     socket.on('timeout', () => this.#silent()).on('free', () => this.#freed());
     // Before the request hears of it, and takes it for the end of its answer.
-    socket.on('end', () => this.#ended());
+    socket.on('end', this.#onEnd);
     // 'close' follows an error, and says what matters; but first to the request that is on it.
     socket.on('error', ignore).on('close', () => queueMicrotask(() => this.close('peer-closed')));
   }
@@ -98,7 +98,7 @@ export class ServerConnection implements PoolConnection {
 
   /** It is somebody else's now, who sees to its end; it is gone with it. */
   letGo(): void {
-    this.socket.setTimeout(0).off('data', this.#onData);
+    this.socket.setTimeout(0).off('data', this.#onData).off('end', this.#onEnd);
   }
 
   /** A turn has brought nothing more: it is free for the next one. */
@@ -113,17 +113,6 @@ export class ServerConnection implements PoolConnection {
     else if (this.keptMs !== Infinity) this.close('idle-timeout');
   }
 
-  #ended(): void {
-    if (this.#isIdle) {
-      this.#owner.onEndedIdle();
-      this.close('peer-closed');
-    } else {
-      this.socket.write(NOTHING, (error?: NodeJS.ErrnoException | null) => {
-        this.wasReset = error?.code === 'ECONNRESET' || error?.code === 'EPIPE';
-      });
-    }
-  }
-
   /** What a server sends beyond its answer is nobody's, least of all the next one's: it has a turn to show. */
   #freed(): void {
     if (this.#closed) return;
@@ -136,6 +125,17 @@ export class ServerConnection implements PoolConnection {
     this.carried = undefined;
     carried?.onGone();
   }
+
+  readonly #onEnd = (): void => {
+    if (this.#isIdle) {
+      this.#owner.onEndedIdle();
+      this.close('peer-closed');
+    } else if (this.socket.writable) {
+      this.socket.write(NOTHING, (error?: NodeJS.ErrnoException | null) => {
+        this.wasReset = error?.code === 'ECONNRESET' || error?.code === 'EPIPE';
+      });
+    }
+  };
 
   readonly #onData = (): void => {
     if (this.#isIdle) this.close('unread');

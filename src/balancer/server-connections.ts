@@ -62,7 +62,12 @@ export class ServerConnections implements ServerConnectionOwner {
 
   /** The connection that was used last, at once. */
   take(): ServerConnection | undefined {
-    return this.#pool.tryAcquire()?.connection;
+    for (;;) {
+      const lease = this.#pool.tryAcquire();
+      // Lost already, and its 'close' still to come?
+      if (lease?.connection.closed !== true) return lease?.connection;
+      lease.destroy();
+    }
   }
 
   /** Makes a new one. Returns how to break that off; then nothing is heard of it. */

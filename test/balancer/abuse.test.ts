@@ -133,6 +133,17 @@ for (const [what, header] of [
   });
 }
 
+test('case 32: who does not read the last of its answers is cut off in time, also when its server has long done with it', async (t) => {
+  // Many, until the system takes no more: then the whole of one waits, and nothing more of it is to come.
+  await using target = await startHttp((_, response) => response.end(Buffer.alloc(60_000)));
+  await using balancer = await startBalancer([target], { timeoutMs: 300, headerTimeoutMs: 100 });
+  using visitor = sayTo(balancer.port, ['GET / HTTP/1.1\r\nHost: a\r\n\r\n'.repeat(250)]);
+  visitor.socket.pause();
+  await until(() => balancer.stats().requests.opened === 250, 'all are there');
+  await until(() => balancer.stats().clients === 0, 'it is cut off');
+  t.true(balancer.stats().requests.closed.answered < 250);
+});
+
 test('case 32: requests that do not wait for answers go on one by one, in order, and have no more room than others', async (t) => {
   const waiting: (() => void)[] = [];
   await using target = await startHttp((asked, response) => void waiting.push(() => response.end(`<${asked.url}>`)));

@@ -198,6 +198,34 @@ test('a client who resets its connection while its request waits for another ser
   t.is(first.socket.destroyed, false);
 });
 
+test('a request that waits for a server that has not failed it holds up nobody behind it', async (t) => {
+  const held: (() => void)[] = [];
+  let isFirst = true;
+  await using failing = await startHttp(({ socket }, response) => {
+    if (isFirst) socket.resetAndDestroy();
+    else response.end('served');
+    isFirst = false;
+  });
+  await using full = await startHttp((_, response) => void held.push(() => response.end('at last')));
+  await using balancer = await startBalancer([full, failing], { health: NEVER, maxConnections: 1 });
+  const holding = askHttp(balancer.port, '/');
+  await until(() => held.length === 1, 'one is full');
+  const retried = askHttp(balancer.port, '/');
+  await until(() => balancer.stats().requests.waiting === 1, 'it waits for the full one');
+  t.is((await askHttp(balancer.port, '/')).body, 'served');
+  const waiting = [askHttp(balancer.port, '/'), askHttp(balancer.port, '/'), askHttp(balancer.port, '/')];
+  t.deepEqual(
+    (await Promise.all(waiting)).map(({ body }) => body),
+    ['served', 'served', 'served'],
+  );
+  t.is(balancer.stats().requests.waiting, 1);
+  held[0]?.();
+  await until(() => held.length === 2, 'its turn has come');
+  held[1]?.();
+  t.is((await retried).body, 'at last');
+  await holding;
+});
+
 test('whoever leaves while a server is being connected frees its place, and asks nothing of it', async (t) => {
   await using silent = await startSilentTarget();
   await using balancer = await startBalancer([silent], { health: NEVER, maxConnections: 1, connectTimeoutMs: 60_000 });

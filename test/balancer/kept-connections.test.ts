@@ -1,5 +1,8 @@
 import type { Socket } from 'node:net';
 import test from 'ava';
+import { balancerOptions } from '../../src/balancer/balancer-options.ts';
+import type { ServerConnection } from '../../src/balancer/server-connection.ts';
+import { ServerConnections } from '../../src/balancer/server-connections.ts';
 import { startBalancer, startHttp } from '../helpers/balancer.ts';
 import { manualClock } from '../helpers/clock.ts';
 import { until } from '../helpers/events.ts';
@@ -82,6 +85,46 @@ test('a server that closes a kept connection while nothing is on it is known by 
   await until(() => target.used.size === 1, 'the balancer has closed it, too');
   t.is((await askHttp(balancer.port, '/', POST)).status, 200);
   t.deepEqual(target.posts, ['close']);
+});
+
+test('a request that goes out once more keeps its place, however many wait for it', async (t) => {
+  const waiting: (() => void)[] = [];
+  const used = new Set<Socket>();
+  await using target = await startHttp(({ socket }, response) => {
+    if (used.has(socket)) {
+      socket.resetAndDestroy();
+      return;
+    }
+    used.add(socket);
+    waiting.push(() => response.end('served'));
+  });
+  await using balancer = await startBalancer([target], { maxConnections: 1, retries: 0 });
+  const ask = (): Promise<number> => askHttp(balancer.port, '/').then(({ status }) => status);
+  const first = ask();
+  await until(() => waiting.length === 1, 'the first is there');
+  const others = [ask(), ask()];
+  await until(() => balancer.stats().requests.waiting === 2, 'the others wait');
+  waiting[0]?.();
+  await until(() => waiting.length === 2, 'the second is there, anew');
+  t.like(balancer.stats(), { requests: { on: 2, waiting: 1 }, servers: [{ inUse: 1, up: true }] });
+  waiting[1]?.();
+  await until(() => waiting.length === 3, 'so is the third');
+  waiting[2]?.();
+  t.deepEqual(await Promise.all([first, ...others]), [200, 200, 200]);
+  t.like(balancer.stats(), { servers: [{ failed: 0, up: true }] });
+});
+
+test('a kept connection that is known to be lost is not used', async (t) => {
+  await using target = await startHttp((_, response) => response.end('served'));
+  const { rules, place } = balancerOptions({ listen: '127.0.0.1:0', servers: [`${target.port}`] });
+  const connections = new ServerConnections({ host: '127.0.0.1', port: target.port }, rules.backend, place.clock);
+  const dialled = await new Promise<ServerConnection | undefined>((resolve) => void connections.dial(resolve));
+  dialled?.socket.emit('free');
+  await new Promise((resolve) => void setImmediate(resolve));
+  dialled?.socket.destroy();
+  // Its 'close' is still to come.
+  t.is(connections.take(), undefined);
+  connections.destroy();
 });
 
 test('a server that is taken out, and then ends, is not told of any more', async (t) => {

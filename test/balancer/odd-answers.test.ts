@@ -103,6 +103,22 @@ test('hints and an unasked 100 are passed over, an unasked 101 is no answer', as
   await until(() => other.stats().servers[0]?.inUse === 0, 'its place is free');
 });
 
+for (const [what, status, words] of [
+  ['a status below 100', '502', 'HTTP/1.1 099 Odd\r\nContent-Length: 2\r\n\r\nok'],
+  ['a reason that cannot be said again', '200', 'HTTP/1.1 200 O\x01K\r\nContent-Length: 2\r\n\r\nok'],
+] as const) {
+  test(`${what} ends nothing but its request`, async (t) => {
+    await using target = await startSaying(words);
+    await using balancer = await startBalancer([target], { health: NEVER, retries: 0 });
+    for (let at = 0; at < 2; at += 1) {
+      using visitor = sayTo(balancer.port, [GET]);
+      await visitor.answered(`HTTP/1.1 ${status} `);
+    }
+    await until(() => balancer.stats().servers[0]?.inUse === 0, 'its place is free');
+    t.is(target.asked.length, 2);
+  });
+}
+
 test('a reason and headers beyond ASCII pass as they are', async (t) => {
   const words = 'HTTP/1.1 404 Non trouv\u00e9\r\nX-Name: J\u00fcrgen\r\nContent-Length: 2\r\n\r\nno';
   await using target = await startSaying(Buffer.from(words, 'latin1'));

@@ -6,6 +6,7 @@ import { EarlyBytes } from '../../src/balancer/early-bytes.ts';
 import { startBalancer, startHttp } from '../helpers/balancer.ts';
 import { until } from '../helpers/events.ts';
 import { askHttp } from '../helpers/http.ts';
+import { startTarget } from '../helpers/targets.ts';
 import { sayTo } from '../helpers/raw-visitor.ts';
 
 const UPGRADE = 'GET /raw HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: words\r\n\r\n';
@@ -76,6 +77,23 @@ for (const who of ['server', 'client'] as const) {
   });
 }
 
+test('who has said its end first gets all that the server says behind it', async (t) => {
+  const BYTES = 8 * 1024 * 1024;
+  await using target = await startTarget((socket) => {
+    socket.once('data', () => socket.write('HTTP/1.1 101 Words\r\nConnection: Upgrade\r\nUpgrade: words\r\n\r\n'));
+    socket.once('end', () => socket.end(Buffer.alloc(BYTES, 'q')));
+  });
+  await using balancer = await startBalancer([target]);
+  using visitor = sayTo(balancer.port, [UPGRADE]);
+  await visitor.answered('101');
+  visitor.socket.pause().end();
+  await until(() => visitor.socket.readableLength > 0, 'it comes');
+  visitor.socket.resume();
+  const { text, end } = await visitor.fate;
+  t.is(end, 'end');
+  t.is(text.length - text.replaceAll('q', '').length, BYTES);
+});
+
 test('a server that does not want to is heard, and nothing more passes on that connection', async (t) => {
   await using target = await startHttp('no thanks');
   await using balancer = await startBalancer([target]);
@@ -90,6 +108,8 @@ test('case 31: HTTP/2 in clear text does not pass: its upgrade is left alone', a
   await using balancer = await startBalancer([target]);
   const head = 'Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n';
   using visitor = sayTo(balancer.port, [`GET / HTTP/1.1\r\nHost: a\r\n${head}\r\n`]);
+  await visitor.answered('plain');
+  visitor.socket.end();
   t.regex((await visitor.fate).text, /^HTTP\/1\.1 200 OK[^]*plain$/);
 });
 

@@ -275,6 +275,8 @@ export class Upstream<Req, Rep> implements LineOwner<Req, Rep> {
   #overdue(line: Line<Req, Rep>, call: Call<Req, Rep>): void {
     if (call.overdue) return;
     line.late(call);
+    // Another may be opened beside it.
+    if (line.state === 'resting') this.#owner.changed();
     if (call.isCut) return this.breaker.abandoned(call.generation);
     const { breaker, clock } = this.#options;
     this.#downUntil = Math.max(this.#downUntil, clock.now() + breaker.resetTimeoutMs);

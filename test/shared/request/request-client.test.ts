@@ -135,6 +135,32 @@ test('multiplexed replies that never come cost a connection its room, another ta
   client.destroy();
 });
 
+test('a connection that takes no more because of overdue replies has those who wait go to another at once', async (t) => {
+  await using held = await startHolding();
+  const time = manualClock();
+  const client = new RequestClient({
+    codec: numberedCodec,
+    servers: [held.server.server],
+    mode: 'multiplex',
+    depth: 4,
+    maxConnections: 1,
+    timeoutMs: 80,
+    retry: { maxAttempts: 1 },
+    clock: time.clock,
+  });
+  const patient = ['a', 'b'].map((line) => client.request(line, { timeoutMs: 60_000, totalTimeoutMs: 60_000 }));
+  const late = ['c', 'd'].map((line) => reject(client.request(line)));
+  await held.come(4);
+  const waiting = client.request('next', { timeoutMs: 60_000, totalTimeoutMs: 60_000 });
+  await time.advance(100);
+  t.deepEqual(await Promise.all(late), ['POOLD_ERR_REQUEST_TIMEOUT', 'POOLD_ERR_REQUEST_TIMEOUT']);
+  await held.come(5);
+  held.answer(5);
+  const texts = (await Promise.all([...patient, waiting])).map(({ text }) => text);
+  t.deepEqual(texts, ['a', 'b', 'next']);
+  client.destroy();
+});
+
 test('an aborted request in a pipeline leaves the others their replies', async (t) => {
   await using held = await startHolding();
   await using client = clientOf([held.server], { mode: 'pipeline' });
