@@ -15,8 +15,8 @@ export interface Carried {
 export interface ServerConnectionOwner {
   /** What it carried is over, and a turn of the event loop has brought nothing more. */
   onFree(connection: ServerConnection): void;
-  /** Its server has ended it while it was idle. */
-  onEndedIdle(): void;
+  /** The server has ended a kept connection unannounced. */
+  doubt(): void;
 }
 
 /** Written where a connection has ended, to learn whether it was reset: as a relay does, see there. */
@@ -128,7 +128,7 @@ export class ServerConnection implements PoolConnection {
 
   readonly #onEnd = (): void => {
     if (this.#isIdle) {
-      this.#owner.onEndedIdle();
+      this.#owner.doubt();
       this.close('peer-closed');
     } else if (this.socket.writable) {
       this.socket.write(NOTHING, (error?: NodeJS.ErrnoException | null) => {

@@ -55,7 +55,6 @@ export class ServerConnections implements ServerConnectionOwner {
     return this.#clock.now() - this.#doubtedAt < DOUBT_MS;
   }
 
-  /** The server has ended a kept connection unannounced. */
   doubt(): void {
     this.#doubtedAt = this.#clock.now();
   }
@@ -73,9 +72,9 @@ export class ServerConnections implements ServerConnectionOwner {
   /** Makes a new one. Returns how to break that off; then nothing is heard of it. */
   dial(done: Dialled): () => void {
     const room = this.#reserve();
-    // Its server is one no more.
+    const refusal = (): Error => new Error(`${this.#pool.name} is not to be asked any more`);
     if (room === undefined) {
-      done(undefined, new Error(`${this.#pool.name} is not to be asked any more`));
+      done(undefined, refusal());
       return () => {};
     }
     const { connectTimeoutMs, timeoutMs } = this.#rules;
@@ -90,10 +89,9 @@ export class ServerConnections implements ServerConnectionOwner {
       this.#made += 1;
       const id = `${this.#made}`;
       const isKept = room.put(id, new ServerConnection(id, socket, timeoutMs, this));
-      done(
-        isKept ? this.#pool.tryGet(id)?.connection : undefined,
-        new Error(`${this.#pool.name} is not to be asked any more`),
-      );
+      const connection = isKept ? this.#pool.tryGet(id)?.connection : undefined;
+      if (connection === undefined) done(undefined, refusal());
+      else done(connection);
     });
     socket.on('error', (error) => (failure = error)).once('close', failed);
     return () => {
@@ -114,10 +112,6 @@ export class ServerConnections implements ServerConnectionOwner {
 
   onFree(connection: ServerConnection): void {
     this.#pool.put(connection.id, connection);
-  }
-
-  onEndedIdle(): void {
-    this.doubt();
   }
 
   /** Who wants a new one although others are idle takes the place of one of those. */

@@ -6,7 +6,7 @@ import type { Codec } from '../../../src/shared/request/codec.ts';
 import { RequestClient } from '../../../src/shared/request/request-client.ts';
 import type { RequestClientOptions } from '../../../src/shared/request/request-options.ts';
 import { socketFactory } from '../../../src/shared/request/socket-factory.ts';
-import { manualClock } from '../../helpers/clock.ts';
+import { type ManualClock, manualClock } from '../../helpers/clock.ts';
 import { until } from '../../helpers/events.ts';
 import { type Asked, lineCodec, type LineServer, numberedCodec, startLineServer } from '../../helpers/line-server.ts';
 import { startTarget } from '../../helpers/targets.ts';
@@ -25,6 +25,16 @@ async function startHolding(name = 'server') {
     for (const { line, reply } of asked.splice(0, count)) reply(line);
   };
   return { server, asked, come, answer, [Symbol.asyncDispose]: () => server[Symbol.asyncDispose]() };
+}
+
+/** One connection for all, by numbers, and time that the test drives. */
+function multiplexed(
+  held: Awaited<ReturnType<typeof startHolding>>,
+  { clock }: ManualClock,
+  options: Partial<RequestClientOptions<string, { id: number; text: string }>> = {},
+) {
+  const servers = [held.server.server];
+  return new RequestClient({ codec: numberedCodec, servers, mode: 'multiplex', maxConnections: 1, clock, ...options });
 }
 
 const twenty = Array.from({ length: 20 }, (_, index) => `r${index}`);
@@ -99,14 +109,7 @@ test('numbers that the protocol has no more room for begin again, past those und
 test('multiplexed replies that never come cost a connection its room, another takes its place, and it is closed', async (t) => {
   await using held = await startHolding();
   const time = manualClock();
-  const client = new RequestClient({
-    codec: numberedCodec,
-    servers: [held.server.server],
-    mode: 'multiplex',
-    depth: 4,
-    maxConnections: 1,
-    clock: time.clock,
-  });
+  const client = multiplexed(held, time, { depth: 4 });
   const patient = client.request('patient', { timeoutMs: 60_000, totalTimeoutMs: 60_000 });
   await held.come(1);
   const [asked] = held.asked;
@@ -138,16 +141,7 @@ test('multiplexed replies that never come cost a connection its room, another ta
 test('a connection that takes no more because of overdue replies has those who wait go to another at once', async (t) => {
   await using held = await startHolding();
   const time = manualClock();
-  const client = new RequestClient({
-    codec: numberedCodec,
-    servers: [held.server.server],
-    mode: 'multiplex',
-    depth: 4,
-    maxConnections: 1,
-    timeoutMs: 80,
-    retry: { maxAttempts: 1 },
-    clock: time.clock,
-  });
+  const client = multiplexed(held, time, { depth: 4, timeoutMs: 80, retry: { maxAttempts: 1 } });
   const patient = ['a', 'b'].map((line) => client.request(line, { timeoutMs: 60_000, totalTimeoutMs: 60_000 }));
   const late = ['c', 'd'].map((line) => reject(client.request(line)));
   await held.come(4);
@@ -677,16 +671,7 @@ test('a connection that is always in use is given back for a moment, for its poo
 test('a slow reply holds up nobody: its connection takes others as long as it is young, and then another one does', async (t) => {
   await using held = await startHolding();
   const time = manualClock();
-  const client = new RequestClient({
-    codec: numberedCodec,
-    servers: [held.server.server],
-    mode: 'multiplex',
-    maxConnections: 1,
-    timeoutMs: 0,
-    totalTimeoutMs: 0,
-    clock: time.clock,
-    pool: { maxLifetimeMs: 100_000 },
-  });
+  const client = multiplexed(held, time, { timeoutMs: 0, totalTimeoutMs: 0, pool: { maxLifetimeMs: 100_000 } });
   const slow = client.request('slow');
   await held.come(1);
   const [asked] = held.asked.splice(0);
